@@ -1,0 +1,1 @@
+"""Payments through PaySafer for Flask: webhooks, API client, checkout."""

@@ -1,0 +1,1 @@
+"""The checkout page, on which card data never touches the shop."""

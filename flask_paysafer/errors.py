@@ -1,0 +1,165 @@
+"""Every error this package raises on purpose.
+
+- ``PaySaferError``
+
+  - ``ConfigurationError``: a setting or a registration is wrong; fix the code
+  - ``SignatureVerificationError``: a webhook body is not authentic
+  - ``InvalidPayloadError``: a webhook body is authentic but no event
+  - ``APIConnectionError``: no answer came
+
+    - ``APITimeoutError``: no answer came in time
+
+  - ``APIError``: an answer that is an error, and the fallback
+
+    - ``InvalidRequestError``: 400 and 422
+
+      - ``NotFoundError``: 404
+
+    - ``AuthenticationError``: 401
+    - ``CardError``: 402
+    - ``IdempotencyError``: 409
+    - ``RateLimitError``: 429
+    - ``ServerError``: 5xx
+
+Every one of them pickles, and none holds a key, a card number, a CVC or an
+e-mail address: what PaySafer says is cleaned before it becomes a message.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "CardError",
+    "ConfigurationError",
+    "IdempotencyError",
+    "InvalidPayloadError",
+    "InvalidRequestError",
+    "NotFoundError",
+    "Outcome",
+    "PaySaferError",
+    "RateLimitError",
+    "ServerError",
+    "SignatureVerificationError",
+]
+
+Outcome = Literal["rejected", "not_sent", "unknown"]
+"""What is known of a call that failed.
+
+``"rejected"``: nothing happened. ``"not_sent"``: the request never left.
+``"unknown"``: money may have moved; ask again with the SAME idempotency key.
+"""
+
+
+class PaySaferError(Exception):
+    """Base of every error of this package."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        type: str | None = None,  # noqa: A002 (PaySafer's own name for it)
+        code: str | None = None,
+        param: str | None = None,
+        doc_url: str | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        idempotency_key: str | None = None,
+        attempts: int = 0,
+        outcome: Outcome | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        """What is wrong, for people."""
+        self.type = type
+        """PaySafer's error type, such as ``card_error``."""
+        self.code = code
+        """PaySafer's error code, such as ``parameter_missing``."""
+        self.param = param
+        """The request's field that is wrong, where PaySafer names one."""
+        self.doc_url = doc_url
+        """PaySafer's page about this error."""
+        self.status = status
+        """The HTTP status of the answer; None where none came."""
+        self.request_id = request_id
+        """What PaySafer's support asks for: ``X-Request-Id`` or ``Request-Id``."""
+        self.idempotency_key = idempotency_key
+        """The key that every attempt of this call carried: ask again with it."""
+        self.attempts = attempts
+        """How many times the request was sent."""
+        self.outcome = outcome
+        """See :data:`Outcome`; None for errors that are not about a call."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), self.message, dict(self.__dict__)))
+
+    def __repr__(self) -> str:
+        shown = {
+            name: value
+            for name, value in self.__dict__.items()
+            if value is not None and value != 0 and name not in {"message", "doc_url"}
+        }
+        details = "".join(f", {name}={value!r}" for name, value in shown.items())
+        return f"{self.__class__.__name__}({self.message!r}{details})"
+
+
+def _rebuild(cls: type[PaySaferError], message: str, state: dict[str, Any]) -> PaySaferError:
+    error = cls(message)
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(PaySaferError):
+    """A setting, key or registration is wrong. The message names it and the cure."""
+
+
+class SignatureVerificationError(PaySaferError):
+    """A webhook body is not authentic, or not recent enough to be trusted."""
+
+
+class InvalidPayloadError(PaySaferError):
+    """A webhook body is authentic, but is no event."""
+
+
+class APIConnectionError(PaySaferError):
+    """No answer came. ``outcome`` tells whether the request may have been carried out."""
+
+
+class APITimeoutError(APIConnectionError):
+    """No answer came in time."""
+
+
+class APIError(PaySaferError):
+    """PaySafer answered with an error; also the fallback for statuses with no class."""
+
+
+class InvalidRequestError(APIError):
+    """400 or 422: the request is malformed, or can't be done in the current state."""
+
+
+class NotFoundError(InvalidRequestError):
+    """404: no such object."""
+
+
+class AuthenticationError(APIError):
+    """401: the API key is missing, wrong, or may not do this."""
+
+
+class CardError(APIError):
+    """402: the card was declined."""
+
+
+class IdempotencyError(APIError):
+    """409: a request with the same idempotency key already exists."""
+
+
+class RateLimitError(APIError):
+    """429: too many requests."""
+
+
+class ServerError(APIError):
+    """5xx: PaySafer failed. For a write the outcome is unknown."""

@@ -1,0 +1,1 @@
+"""The objects of PaySafer's API: dicts with attributes."""

@@ -1,0 +1,1 @@
+"""A local PaySafer: its own Flask app over real HTTP."""

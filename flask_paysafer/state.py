@@ -1,0 +1,1 @@
+"""What one app holds of one extension."""

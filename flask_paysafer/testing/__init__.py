@@ -1,0 +1,1 @@
+"""The pytest kit for merchants: a sandbox, signed deliveries, event builders."""
