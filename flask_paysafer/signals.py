@@ -9,7 +9,7 @@ receivers weakly and in no order, so work that must be done belongs in a handler
 
 from __future__ import annotations
 
-from blinker import Namespace, NamedSignal
+from blinker import NamedSignal, Namespace
 
 _signals = Namespace()
 
