@@ -1,1 +1,93 @@
-"""The `flask paysafer` commands."""
+"""The ``flask paysafer`` commands, each in a file of its own.
+
+A command's file is imported when it is asked for, so that the others cost
+nothing. Commands take the :class:`~flask_paysafer.state.AppState` of the chosen
+account as their first argument: decorate them with :func:`with_state`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import update_wrapper
+from importlib import import_module
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from ..errors import ConfigurationError, PaySaferError
+from ..state import AppState, states
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+COMMANDS = {
+    "doctor": "doctor",
+    "endpoints": "endpoints",
+    "events": "events",
+    "exam": "exam",
+    "init-db": "database",
+    "reconcile": "reconcile",
+    "trigger": "trigger",
+}
+"""Every command and the module of this package that holds it."""
+
+
+class CommandGroup(click.Group):
+    """A group that imports a command's module when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command called ``cmd_name``."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f".{COMMANDS[cmd_name]}", __name__)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+
+@click.group("paysafer", cls=CommandGroup)
+@click.option(
+    "--account",
+    metavar="NAME",
+    help="The extension to use where an app has several: the name given to PaySafer(name=…).",
+)
+@click.pass_context
+def paysafer_cli(ctx: click.Context, account: str | None) -> None:
+    """Look after PaySafer payments and webhooks."""
+    ctx.meta[__name__] = account
+
+
+def with_state(command: Callable[Concatenate[AppState, P], R]) -> Callable[P, R]:
+    """Run ``command`` in the app's context, with the chosen account's state first.
+
+    Our own errors end it as one clean line on the terminal, with exit code 1.
+    """
+
+    @with_appcontext
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(_chosen_state(), *args, **kwargs)
+        except PaySaferError as error:
+            raise click.ClickException(str(error)) from error
+
+    wrapped: Any = update_wrapper(run, command)
+    return wrapped  # type: ignore[no-any-return]
+
+
+def _chosen_state() -> AppState:
+    account = click.get_current_context().meta.get(__name__)
+    found = states(current_app)
+    if account is None and len(found) == 1:
+        return next(iter(found.values()))
+    name = account or "paysafer"
+    if name not in found:
+        raise ConfigurationError(
+            f"This app has no PaySafer account called {name!r}. "
+            f"Choose one with --account: {', '.join(sorted(found))}."
+        )
+    return found[name]
