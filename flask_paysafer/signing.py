@@ -1,1 +1,0 @@
-"""Sign and verify webhook bodies."""
