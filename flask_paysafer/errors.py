@@ -152,6 +152,20 @@ class AuthenticationError(APIError):
 class CardError(APIError):
     """402: the card was declined."""
 
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        decline_code: str | None = None,
+        payment_id: str | None = None,
+        **details: Any,
+    ) -> None:
+        super().__init__(message, **details)
+        self.decline_code = decline_code
+        """Why the bank declined, such as ``insufficient_funds``, where PaySafer says so."""
+        self.payment_id = payment_id
+        """The payment that failed, where PaySafer names it."""
+
 
 class IdempotencyError(APIError):
     """409: a request with the same idempotency key already exists."""
@@ -159,6 +173,13 @@ class IdempotencyError(APIError):
 
 class RateLimitError(APIError):
     """429: too many requests."""
+
+    def __init__(
+        self, message: str = "", *, retry_after: float | None = None, **details: Any
+    ) -> None:
+        super().__init__(message, **details)
+        self.retry_after = retry_after
+        """Seconds until PaySafer takes requests again, where it said so."""
 
 
 class ServerError(APIError):
