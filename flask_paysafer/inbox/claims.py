@@ -1,0 +1,87 @@
+"""Claims: who may handle an event now, and until when.
+
+A claim is one conditional update; its lease runs out by the database's clock. It
+only keeps workers from doing the same work twice in vain. What must never
+happen twice is kept by the ledger.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import and_, bindparam, or_, select, update
+
+from .clock import now_ms
+from .database import Database
+from .records import Claim, Stored
+from .sealing import Seal
+
+
+class Claims:
+    """Takes and keeps claims.
+
+    :param lease: Seconds until another worker may take the event.
+    """
+
+    def __init__(self, database: Database, seal: Seal, *, lease: int) -> None:
+        self._database = database
+        self._seal = seal
+        self.lease_ms = lease * 1000
+        event = database.tables.event
+        is_key = event.c.key == bindparam("event_key")
+        lapsed = and_(event.c.state == "processing", event.c.due_at <= now_ms())
+        due = and_(event.c.state == "pending", event.c.due_at <= now_ms())
+        taken = {
+            "state": "processing",
+            "due_at": now_ms() + self.lease_ms,
+            "fence": event.c.fence + 1,
+            "attempts": event.c.attempts + 1,
+        }
+        asked_for = or_(event.c.state.in_(("pending", "failed", "ignored")), lapsed)
+        self._take = update(event).where(is_key, asked_for).values(taken)
+        self._take_due = update(event).where(is_key, or_(due, lapsed)).values(taken)
+        self._renew = (
+            update(event)
+            .where(is_key, event.c.fence == bindparam("held_fence"), event.c.state == "processing")
+            .values(due_at=now_ms() + self.lease_ms)
+        )
+        self._read = select(
+            event.c.fence,
+            event.c.attempts,
+            event.c.account,
+            event.c.event_id,
+            event.c.payload,
+            event.c.encrypted,
+        ).where(is_key)
+        self._state = select(event.c.state).where(is_key)
+        self._look = select(event.c.fence, event.c.attempts).where(is_key)
+
+    def take(self, key: int) -> Claim | None:
+        """Claim an event that was delivered again: whatever is neither held nor done."""
+        with self._database.transaction() as connection:
+            if connection.execute(self._take, {"event_key": key}).rowcount != 1:
+                return None
+            fence, attempts = connection.execute(self._look, {"event_key": key}).one()
+        return Claim(key, fence, attempts)
+
+    def state_of(self, key: int) -> str | None:
+        """Return the event's state now; None if it was pruned."""
+        with self._database.reading() as connection:
+            state: str | None = connection.scalar(self._state, {"event_key": key})
+        return state
+
+    def take_due(self, key: int) -> Stored | None:
+        """Claim an event if it is due, and return it as it is stored.
+
+        :raises PayloadUnreadableError: with the claim taken.
+        """
+        with self._database.transaction() as connection:
+            if connection.execute(self._take_due, {"event_key": key}).rowcount != 1:
+                return None
+            row = connection.execute(self._read, {"event_key": key}).one()
+        payload = self._seal.open(row.payload, encrypted=row.encrypted)
+        return Stored(Claim(key, row.fence, row.attempts), row.account, row.event_id, payload)
+
+    def renew(self, claim: Claim) -> bool:
+        """Begin the claim's lease anew; False if another worker has the event."""
+        held = {"event_key": claim.key, "held_fence": claim.fence}
+        with self._database.transaction() as connection:
+            return connection.execute(self._renew, held).rowcount == 1

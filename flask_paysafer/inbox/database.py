@@ -1,0 +1,139 @@
+"""One database as the inbox uses it: transactions, and one error for all that can be wrong.
+
+Rule of this file: whatever a driver raises leaves it as
+:class:`~flask_paysafer.inbox.errors.InboxUnavailableError`, without parameters, for
+they hold payloads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from .errors import InboxUnavailableError
+from .schema import Tables
+
+
+class Database:
+    """The inbox's engine and tables.
+
+    :param open_engine: Called once, when the database is first used.
+    :param prepare: Called once with the engine: makes or checks the tables.
+    :param is_own: The engine was made for the inbox alone, so that its
+        connections may be tuned; False for the merchant's.
+    """
+
+    def __init__(
+        self,
+        open_engine: Callable[[], Engine],
+        tables: Tables,
+        *,
+        prepare: Callable[[Engine, Tables], None],
+        is_own: bool,
+    ) -> None:
+        self.tables = tables
+        self.is_own = is_own
+        self._open_engine = open_engine
+        self._prepare = prepare
+        self._ready: Engine | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, with the tables made or checked."""
+        return self._ready or self._get_ready()
+
+    def _get_ready(self) -> Engine:
+        with self._lock:
+            if self._ready is None:
+                with translated_errors():
+                    engine = self._open_engine()
+                    self._prepare(engine, self.tables)
+                self._ready = engine
+            return self._ready
+
+    @property
+    def unprepared_engine(self) -> Engine:
+        """The engine as it is, for making the tables."""
+        with translated_errors():
+            return self._ready or self._open_engine()
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite``, ``postgresql``, ``mysql`` or ``mariadb``."""
+        return self.engine.dialect.name
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Give a connection whose work is committed at the end, or not at all."""
+        with translated_errors(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection for reading."""
+        with translated_errors(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def relaxed_transaction(self) -> Iterator[Connection]:
+        """Give a transaction that a power cut may undo: for what is only good to know.
+
+        On the merchant's own SQLite engine it is an ordinary one: without a write-ahead
+        log, weaker synchronisation could damage the file.
+        """
+        before, after = self._relaxing
+        with translated_errors(), self.engine.connect() as connection:
+            if before is not None:
+                connection.exec_driver_sql(before)
+            try:
+                yield connection
+                connection.commit()
+            finally:
+                connection.rollback()
+                if after is not None:
+                    connection.exec_driver_sql(after)
+
+    @property
+    def _relaxing(self) -> tuple[str | None, str | None]:
+        if self.dialect == "postgresql":
+            return "SET LOCAL synchronous_commit = off", None
+        if self.dialect == "sqlite" and self.is_own:
+            return "PRAGMA synchronous = NORMAL", "PRAGMA synchronous = FULL"
+        return None, None
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn what a database raises into :class:`InboxUnavailableError`."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except DBAPIError as error:
+        raise _unavailable(error) from None
+    except PoolTimeoutError:
+        raise InboxUnavailableError(
+            "No connection to the inbox's database became free in time. "
+            "Raise its pool size, or run fewer threads per worker."
+        ) from None
+
+
+_NOT_SET_UP = ("no such table", "does not exist", "doesn't exist", "no such column")
+
+
+def _unavailable(error: DBAPIError) -> InboxUnavailableError:
+    text = str(error.orig).partition("\n")[0]
+    if any(sign in text for sign in _NOT_SET_UP):
+        return InboxUnavailableError(
+            f"The inbox's tables are not all there ({text}). Run `flask paysafer init-db`, "
+            "or, where Flask-Migrate makes them, `flask db migrate` and `flask db upgrade`."
+        )
+    return InboxUnavailableError(
+        f"The inbox's database can't be used: {type(error.orig).__name__}: {text}"
+    )

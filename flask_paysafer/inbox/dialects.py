@@ -1,0 +1,51 @@
+"""Where the databases differ in SQL: insert-if-absent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Table, insert
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.dml import Insert
+
+InsertAbsent = Callable[[Connection, Mapping[str, Any]], Any]
+"""Insert the row and return its first key column, or None where its key is taken."""
+
+_CONFLICT_AWARE: dict[str, Callable[[Table], Any]] = {
+    "sqlite": sqlite.insert,
+    "postgresql": postgresql.insert,
+}
+
+
+def insert_absent(dialect: str, table: Table, values: Mapping[str, Any]) -> InsertAbsent:
+    """Return a function that inserts into ``table`` unless a unique key is taken.
+
+    The statement is built once; ``values`` adds SQL expressions to its parameters.
+    """
+    if dialect not in _CONFLICT_AWARE:
+        return _insert_and_see(insert(table).values(values))
+    key = next(iter(table.primary_key))
+    built = _CONFLICT_AWARE[dialect](table).values(values)
+    # RETURNING and not rowcount, which psycopg gives as -1 after "do nothing".
+    statement = built.on_conflict_do_nothing().returning(key)
+
+    def run(connection: Connection, row: Mapping[str, Any]) -> Any:
+        return connection.execute(statement, row).scalar()
+
+    return run
+
+
+def _insert_and_see(statement: Insert) -> InsertAbsent:
+    # MariaDB's INSERT IGNORE would also ignore a value that does not fit, and MySQL has no
+    # RETURNING. A refused INSERT leaves their transaction usable.
+    def run(connection: Connection, row: Mapping[str, Any]) -> Any:
+        try:
+            result = connection.execute(statement, row)
+        except IntegrityError:
+            return None
+        primary_key = result.inserted_primary_key
+        return primary_key[0] if primary_key else None
+
+    return run

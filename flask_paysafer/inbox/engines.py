@@ -1,0 +1,111 @@
+"""Make the inbox's own engine, where the merchant's is not used.
+
+SQLite gets a write-ahead log and full synchronisation: after a commit the row
+survives a power cut, and readers don't wait for the writer.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from ..errors import ConfigurationError
+from .errors import InboxUnavailableError
+
+BUSY_SECONDS = 5.0
+"""How long a SQLite writer waits for another before the answer is 503."""
+
+FILE_NAME = "paysafer-inbox.sqlite"
+"""The default file in the instance folder."""
+
+
+def own_engine(url: str | None, *, instance_path: str, setting: str) -> Engine:
+    """Return an engine for ``url``, by default a SQLite file in the instance folder.
+
+    :param setting: The setting's name, for messages.
+    """
+    parsed = _parse(url, setting) if url else _default_url(instance_path)
+    engine = _create(parsed, setting)
+    if engine.dialect.name == "sqlite":
+        _make_folder(parsed)
+        event.listen(engine, "connect", _tune_sqlite)
+    _survive_fork(engine)
+    return engine
+
+
+def _parse(url: str, setting: str) -> URL:
+    try:
+        return make_url(url)
+    except ArgumentError:
+        raise ConfigurationError(
+            f"{setting} is not a database URL. Write it like "
+            "postgresql+psycopg://user:password@host/database or sqlite:////path/file.sqlite."
+        ) from None
+
+
+def _default_url(instance_path: str) -> URL:
+    return URL.create("sqlite", database=str(Path(instance_path) / FILE_NAME))
+
+
+def _create(url: URL, setting: str) -> Engine:
+    waits: dict[str, Any] = (
+        {"connect_args": {"timeout": BUSY_SECONDS}} if url.get_backend_name() == "sqlite" else {}
+    )
+    try:
+        return create_engine(url, hide_parameters=True, **waits)
+    except (NoSuchModuleError, ModuleNotFoundError) as error:
+        raise ConfigurationError(
+            f"{setting} names a database whose driver is not installed ({error}). "
+            'Run pip install "flask-paysafer[postgresql]" or "flask-paysafer[mysql]".'
+        ) from None
+
+
+def _make_folder(url: URL) -> None:
+    if url.database in (None, "", ":memory:"):
+        return
+    try:
+        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InboxUnavailableError(
+            f"The folder of the inbox's SQLite file can't be made: {error.strerror}"
+        ) from None
+
+
+def _tune_sqlite(connection: sqlite3.Connection, _: Any) -> None:
+    _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL"))
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA fullfsync = ON")
+
+
+def _patiently(act: Callable[[], object]) -> None:
+    # SQLite does not wait by itself while two processes switch a new file to the log.
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            act()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _survive_fork(engine: Engine) -> None:
+    """Let a forked worker open connections of its own; the parent keeps its."""
+    known = weakref.ref(engine)
+
+    def forget_connections() -> None:
+        forked = known()
+        if forked is not None:
+            forked.dispose(close=False)
+
+    os.register_at_fork(after_in_child=forget_connections)

@@ -1,0 +1,134 @@
+"""The ledger: a row means that this handler is done with this event.
+
+Its primary key is the safety: whoever comes second inserts nothing. The functions
+that take a connection work inside the caller's transaction, so that a handler's
+writes and its ledger row are committed together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from .clock import now_ms
+from .database import Database
+from .dialects import InsertAbsent, insert_absent
+from .records import Claim, Failure
+from .schema import NEVER
+
+_ERROR_LENGTH = 8000
+
+
+class Ledger:
+    """Reads and writes what handlers have done, and closes events."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        tables = database.tables
+        run, event = tables.handler_run, tables.event
+        self._done = select(run.c.handler).where(run.c.event_key == bindparam("event_key"))
+        self._writer = select(run.c.fence).where(
+            run.c.event_key == bindparam("event_key"), run.c.handler == bindparam("handler")
+        )
+        held = (
+            (event.c.key == bindparam("event_key"))
+            & (event.c.fence == bindparam("held_fence"))
+            & (event.c.state == "processing")
+        )
+        self._finish = (
+            update(event).where(held).values(state="done", due_at=None, finished_at=now_ms())
+        )
+        self._fail = (
+            update(event).where(held).values(state="failed", due_at=NEVER, finished_at=now_ms())
+        )
+        self._postpone = (
+            update(event)
+            .where(held)
+            .values(state="pending", due_at=now_ms() + bindparam("wait_ms"))
+        )
+        self._note_failure = insert(tables.failure).values(failed_at=now_ms())
+
+    @cached_property
+    def _insert(self) -> InsertAbsent:
+        table = self._database.tables.handler_run
+        return insert_absent(self._database.dialect, table, {"done_at": now_ms()})
+
+    def done_handlers(self, key: int) -> set[str]:
+        """Return the names of the handlers that are done with the event."""
+        with self._database.reading() as connection:
+            return set(connection.scalars(self._done, {"event_key": key}))
+
+    def enter(
+        self, connection: Connection, claim: Claim, handler: str, *, skipped: str | None = None
+    ) -> bool:
+        """Write the handler's row; False if it stands already.
+
+        On PostgreSQL and MariaDB this waits for another transaction that is
+        writing the same row, and so for the handler that runs in it.
+        """
+        row = {
+            "event_key": claim.key,
+            "handler": handler,
+            "fence": claim.fence,
+            "attempt": claim.attempt,
+            "skipped": skipped,
+        }
+        return self._insert(connection, row) is not None
+
+    def is_ours(self, connection: Connection, claim: Claim, handler: str) -> bool:
+        """Whether the handler's row was written under this very claim."""
+        row = {"event_key": claim.key, "handler": handler}
+        return bool(connection.scalar(self._writer, row) == claim.fence)
+
+    def close(self, connection: Connection, claim: Claim) -> bool:
+        """Mark the event done; False if the claim was lost to another worker."""
+        return connection.execute(self._finish, _held(claim)).rowcount == 1
+
+    def note_done(
+        self, claim: Claim, handler: str | None, *, closes: bool, skipped: str | None = None
+    ) -> bool:
+        """Write the handler's row in a transaction of its own, closing the event if asked.
+
+        :returns: False if the row stood already or the claim was lost.
+        """
+        with self._database.transaction() as connection:
+            entered = handler is None or self.enter(connection, claim, handler, skipped=skipped)
+            held = self.close(connection, claim) if closes else True
+        return entered and held
+
+    def note_failures(
+        self, claim: Claim, failures: Iterable[Failure], *, retry_in: float | None
+    ) -> bool:
+        """Store what failed; the event waits ``retry_in`` seconds, or is ``failed``.
+
+        :returns: False if the claim was lost to another worker.
+        """
+        with self._database.transaction() as connection:
+            if retry_in is None:
+                result = connection.execute(self._fail, _held(claim))
+            else:
+                waits = {**_held(claim), "wait_ms": round(retry_in * 1000)}
+                result = connection.execute(self._postpone, waits)
+            for failure in failures:
+                connection.execute(self._note_failure, _failure_row(claim, failure))
+        return result.rowcount == 1
+
+    def release(self, claim: Claim) -> None:
+        """Give the event back, to be claimed by anybody at once."""
+        with self._database.transaction() as connection:
+            connection.execute(self._postpone, {**_held(claim), "wait_ms": 0})
+
+
+def _held(claim: Claim) -> dict[str, int]:
+    return {"event_key": claim.key, "held_fence": claim.fence}
+
+
+def _failure_row(claim: Claim, failure: Failure) -> dict[str, object]:
+    return {
+        "event_key": claim.key,
+        "handler": failure.handler,
+        "attempt": claim.attempt,
+        "error": failure.error[:_ERROR_LENGTH],
+    }

@@ -1,0 +1,61 @@
+"""The values that go in and out of the inbox. No SQLAlchemy here."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+State = Literal["pending", "processing", "done", "failed", "ignored", "quarantined"]
+"""Where an event stands.
+
+- ``pending``: stored, to be handled (again) when it is due
+- ``processing``: a worker holds it until its lease runs out
+- ``done``: every handler is done
+- ``failed``: a handler failed; inline, the next delivery tries again; with Celery,
+  its attempts are used up
+- ``ignored``: nobody wanted it, or it is of the other mode; can be replayed
+- ``quarantined``: set aside for a person: not an event, other content under a known
+  id, or put here by an operator
+"""
+
+STATES: tuple[State, ...] = ("pending", "processing", "done", "failed", "ignored", "quarantined")
+
+
+class Claim(NamedTuple):
+    """The right to handle one event until the lease runs out."""
+
+    key: int
+    fence: int
+    """Grows with every claim of the row: an older claim can't finish a newer one's work."""
+    attempt: int
+    """How often this event was claimed since it came in or was replayed, from 1."""
+    is_first: bool = False
+    """Nobody has claimed this event before, so no handler can be done."""
+
+
+class Recorded(NamedTuple):
+    """What the inbox knows of a delivery once it is stored."""
+
+    key: int
+    event_id: str
+    state: State
+    is_new: bool
+    conflict: bool = False
+    """The same id was stored with other content; this copy was quarantined."""
+    claim: Claim | None = None
+    """The claim that came with storing it, where events are handled at once."""
+
+
+class Stored(NamedTuple):
+    """One claimed event as it is stored."""
+
+    claim: Claim
+    account: str
+    event_id: str
+    payload: bytes
+
+
+class Failure(NamedTuple):
+    """One handler's failed attempt, as it is to be stored."""
+
+    handler: str
+    error: str

@@ -1,0 +1,189 @@
+"""The inbox's tables, made once in any metadata.
+
+- ``paysafer_event``: one row per event, and per quarantined body
+- ``paysafer_handler_run``: the ledger; a row means that handler is done with that event
+- ``paysafer_handler_failure``: one row per failed attempt of a handler
+- ``paysafer_delivery``: one row per delivery after the first, and per replay
+- ``paysafer_watermark``: the newest event a ``stale="skip"`` handler has handled per object
+- ``paysafer_schema``: the version of these tables
+
+Rules of this file: times are integers, UTC milliseconds, from the database's own
+clock, so that three databases compare them alike. Text that identifies is compared
+byte by byte: MariaDB's default would take ``evt_a`` and ``evt_A`` for one event. There
+are few and narrow indices, for every insert pays for each of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeEngine
+
+SCHEMA_VERSION = 1
+"""Raised with every change of these tables; :mod:`.migrations` holds the steps."""
+
+NEVER = 2**62
+"""``due_at`` of a row that waits for a person: in the index of unfinished work, never due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The tables as they stand in one metadata."""
+
+    event: Table
+    handler_run: Table
+    failure: Table
+    delivery: Table
+    watermark: Table
+    schema: Table
+
+    def all(self) -> list[Table]:
+        """Every table, for creating them."""
+        return [getattr(self, name) for name in self.__slots__]
+
+
+def tables_in(metadata: MetaData) -> Tables:
+    """Return the inbox's tables in ``metadata``, adding them the first time.
+
+    Several extensions that share a database share one set of tables.
+    """
+    return Tables(
+        event=_known(metadata, "paysafer_event") or _event(metadata),
+        handler_run=_known(metadata, "paysafer_handler_run") or _handler_run(metadata),
+        failure=_known(metadata, "paysafer_handler_failure") or _failure(metadata),
+        delivery=_known(metadata, "paysafer_delivery") or _delivery(metadata),
+        watermark=_known(metadata, "paysafer_watermark") or _watermark(metadata),
+        schema=_known(metadata, "paysafer_schema") or _schema(metadata),
+    )
+
+
+def _known(metadata: MetaData, name: str) -> Table | None:
+    return metadata.tables.get(name if metadata.schema is None else f"{metadata.schema}.{name}")
+
+
+def _exact(length: int) -> TypeEngine[str]:
+    """Text that is compared byte by byte on every database."""
+    binary = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
+    return String(length).with_variant(binary, "mysql", "mariadb")
+
+
+def _row_key() -> TypeEngine[int]:
+    # SQLite numbers rows by itself only in a column declared INTEGER.
+    return BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _body() -> TypeEngine[bytes]:
+    return LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
+
+
+def _event(metadata: MetaData) -> Table:
+    due_at = Column("due_at", BigInteger)
+    state = Column("state", _exact(16), nullable=False)
+    unfinished = due_at.is_not(None)
+    return Table(
+        "paysafer_event",
+        metadata,
+        Column("key", _row_key(), primary_key=True, autoincrement=True),
+        Column("account", _exact(64), nullable=False),
+        Column("event_id", _exact(255), nullable=False),
+        Column("type", _exact(255), nullable=False),
+        Column("object_id", _exact(255)),
+        Column("created", BigInteger, nullable=False),
+        state,
+        due_at,
+        Column("fence", Integer, nullable=False),
+        Column("attempts", Integer, nullable=False),
+        Column("received_at", BigInteger, nullable=False),
+        Column("finished_at", BigInteger),
+        Column("digest", _exact(64), nullable=False),
+        Column("verified_with", _exact(64)),
+        Column("note", String(255)),
+        Column("encrypted", Boolean, nullable=False),
+        Column("payload", _body(), nullable=False),
+        UniqueConstraint("account", "event_id", name="paysafer_event_once"),
+        Index(
+            "paysafer_event_unfinished",
+            state,
+            due_at,
+            postgresql_where=unfinished,
+            sqlite_where=unfinished,
+        ),
+    )
+
+
+def _handler_run(metadata: MetaData) -> Table:
+    return Table(
+        "paysafer_handler_run",
+        metadata,
+        Column("event_key", BigInteger, primary_key=True, autoincrement=False),
+        Column("handler", _exact(255), primary_key=True),
+        Column("fence", Integer, nullable=False),
+        Column("attempt", Integer, nullable=False),
+        Column("done_at", BigInteger, nullable=False),
+        Column("skipped", String(64)),
+    )
+
+
+def _failure(metadata: MetaData) -> Table:
+    event_key = Column("event_key", BigInteger, nullable=False)
+    return Table(
+        "paysafer_handler_failure",
+        metadata,
+        Column("key", _row_key(), primary_key=True, autoincrement=True),
+        event_key,
+        Column("handler", _exact(255), nullable=False),
+        Column("attempt", Integer, nullable=False),
+        Column("failed_at", BigInteger, nullable=False),
+        Column("error", Text, nullable=False),
+        Index("paysafer_handler_failure_of", event_key),
+    )
+
+
+def _delivery(metadata: MetaData) -> Table:
+    event_key = Column("event_key", BigInteger, nullable=False)
+    return Table(
+        "paysafer_delivery",
+        metadata,
+        Column("key", _row_key(), primary_key=True, autoincrement=True),
+        event_key,
+        Column("delivered_at", BigInteger, nullable=False),
+        Column("found", _exact(16), nullable=False),
+        Column("verified_with", _exact(64)),
+        Index("paysafer_delivery_of", event_key),
+    )
+
+
+def _watermark(metadata: MetaData) -> Table:
+    return Table(
+        "paysafer_watermark",
+        metadata,
+        Column("account", _exact(64), primary_key=True),
+        Column("handler", _exact(255), primary_key=True),
+        Column("object_id", _exact(255), primary_key=True),
+        Column("created", BigInteger, nullable=False),
+        Column("held_by", BigInteger),
+        Column("held_until", BigInteger),
+    )
+
+
+def _schema(metadata: MetaData) -> Table:
+    return Table(
+        "paysafer_schema",
+        metadata,
+        Column("id", Integer, primary_key=True, autoincrement=False),
+        Column("version", Integer, nullable=False),
+    )

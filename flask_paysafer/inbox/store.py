@@ -1,0 +1,217 @@
+"""The inbox: every event is stored once, before anything is done about it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, insert, select
+
+from ..resources import Event
+from .claims import Claims
+from .clock import now_ms
+from .database import Database
+from .dialects import InsertAbsent, insert_absent
+from .errors import InboxUnavailableError, PayloadUnreadableError
+from .ledger import Ledger
+from .records import Claim, Recorded, State
+from .schema import NEVER
+from .sealing import Seal
+
+logger = logging.getLogger(__name__)
+
+
+class _Known(NamedTuple):
+    key: int
+    state: State
+    digest: str
+
+
+class Inbox:
+    """Stores events and knows what became of them.
+
+    :param account: The extension's name: several may share one set of tables.
+    :param claims_on_receipt: Events are handled where they come in, so storing
+        one claims it too and saves a commit.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        account: str,
+        lease: int = 300,
+        seal: Seal | None = None,
+        claims_on_receipt: bool = True,
+    ) -> None:
+        self.account = account
+        self.database = database
+        self.seal = seal or Seal()
+        self.ledger = Ledger(database)
+        self.claims = Claims(database, self.seal, lease=lease)
+        self._fresh: tuple[State, int] = (
+            ("processing", lease * 1000) if claims_on_receipt else ("pending", 0)
+        )
+        event = database.tables.event
+        by_id = (event.c.account == account, event.c.event_id == bindparam("event_id"))
+        self._find = select(event.c.key, event.c.state, event.c.digest).where(*by_id)
+        self._find_body = select(event.c.payload, event.c.encrypted).where(*by_id)
+        self._note_delivery = insert(database.tables.delivery).values(delivered_at=now_ms())
+
+    @cached_property
+    def _insert(self) -> InsertAbsent:
+        times = {"received_at": now_ms(), "due_at": now_ms() + bindparam("due_in")}
+        return insert_absent(self.database.dialect, self.database.tables.event, times)
+
+    def record(
+        self,
+        event: Event,
+        payload: bytes,
+        *,
+        verified_with: str | None,
+        ignored: str | None = None,
+    ) -> Recorded:
+        """Store the event unless its id is known, and say what is known of it.
+
+        When this returns, the event is committed. A copy of a known event counts as
+        the same if its bytes, or the JSON they hold, are equal; any other is
+        quarantined and reported as a conflict.
+
+        :param ignored: Why nothing is to be done about it; None for an event to handle.
+        :raises InboxUnavailableError: if the database can't be used; nothing was stored.
+        """
+        state, due_in = ("ignored", None) if ignored else self._fresh
+        row = self._row(
+            payload, event.id, state, due_in, note=ignored, verified_with=verified_with
+        ) | {"type": event.type, "object_id": _object_id(event), "created": event.created}
+        try:
+            with self.database.transaction() as connection:
+                key = self._insert(connection, row)
+        except InboxUnavailableError:
+            known = self._known_at_least(event, row)
+            if known is None:
+                raise
+            return known
+        if key is None:
+            return self._record_again(event, payload, row)
+        claim = Claim(key, 1, 1, is_first=True) if state == "processing" else None
+        return Recorded(key, event.id, "pending" if claim else state, is_new=True, claim=claim)
+
+    def _row(
+        self,
+        payload: bytes,
+        event_id: str,
+        state: State,
+        due_in: int | None,
+        *,
+        note: str | None,
+        verified_with: str | None,
+    ) -> dict[str, Any]:
+        is_claimed = int(state == "processing")
+        return {
+            "account": self.account,
+            "event_id": event_id,
+            "state": state,
+            "due_in": due_in,
+            "fence": is_claimed,
+            "attempts": is_claimed,
+            "digest": hashlib.sha256(payload).hexdigest(),
+            "verified_with": verified_with,
+            "note": note,
+            "encrypted": self.seal.encrypts,
+            "payload": self.seal.close(payload),
+        }
+
+    def _known_at_least(self, event: Event, row: dict[str, Any]) -> Recorded | None:
+        """Say what is known of the event while the database takes no writes.
+
+        A handler that holds SQLite's only writer is no reason to call the event it
+        is working on unknown.
+        """
+        try:
+            known = self._look_up(event.id)
+        except InboxUnavailableError:
+            return None
+        if known is None or known.digest != row["digest"]:
+            return None
+        return Recorded(known.key, event.id, known.state, is_new=False)
+
+    def _look_up(self, event_id: str) -> _Known | None:
+        with self.database.reading() as connection:
+            found = connection.execute(self._find, {"event_id": event_id}).one_or_none()
+        return None if found is None else _Known(*found)
+
+    def _record_again(self, event: Event, payload: bytes, row: dict[str, Any]) -> Recorded:
+        known = self._look_up(event.id)
+        if known is None:
+            raise InboxUnavailableError(
+                "An event was pruned while it came in again; it will be taken when it comes next."
+            )
+        if known.digest != row["digest"] and not self._holds_same(event.id, payload):
+            return self._refuse_conflict(event.id, known, payload, row["verified_with"])
+        with self.database.relaxed_transaction() as connection:
+            found = {
+                "event_key": known.key,
+                "found": known.state,
+                "verified_with": row["verified_with"],
+            }
+            connection.execute(self._note_delivery, found)
+        return Recorded(known.key, event.id, known.state, is_new=False)
+
+    def _holds_same(self, event_id: str, payload: bytes) -> bool:
+        """Whether the stored body holds the same JSON, written in another way."""
+        with self.database.reading() as connection:
+            stored = connection.execute(self._find_body, {"event_id": event_id}).one()
+        try:
+            known = self.seal.open(stored.payload, encrypted=stored.encrypted)
+        except PayloadUnreadableError:
+            return False
+        return _canonical(known) == _canonical(payload)
+
+    def _refuse_conflict(
+        self, event_id: str, known: _Known, payload: bytes, verified_with: str | None
+    ) -> Recorded:
+        self.quarantine(
+            payload,
+            reason="other content under a known event id",
+            event_id=event_id,
+            verified_with=verified_with,
+        )
+        logger.error(
+            "Event %s came again with other content. The copy was quarantined and no "
+            "handler ran for it; compare the two on the operator page.",
+            event_id,
+        )
+        return Recorded(known.key, event_id, known.state, is_new=False, conflict=True)
+
+    def quarantine(
+        self,
+        payload: bytes,
+        *,
+        reason: str,
+        event_id: str | None = None,
+        verified_with: str | None = None,
+    ) -> None:
+        """Keep an authentic body aside for a person. The same body is kept once.
+
+        :raises InboxUnavailableError: if the database can't be used; nothing was stored.
+        """
+        about = f"{reason} ({event_id})" if event_id else reason
+        aside = f"quarantined_{hashlib.sha256(payload).hexdigest()}"
+        row = self._row(
+            payload, aside, "quarantined", NEVER, note=about[:255], verified_with=verified_with
+        ) | {"type": "", "object_id": None, "created": 0}
+        with self.database.transaction() as connection:
+            self._insert(connection, row)
+
+
+def _object_id(event: Event) -> str | None:
+    found = event.data.get("id")
+    return found[:255] if isinstance(found, str) and found.isprintable() else None
+
+
+def _canonical(payload: bytes) -> str:
+    return json.dumps(json.loads(payload), sort_keys=True)

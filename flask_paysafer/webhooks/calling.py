@@ -1,0 +1,66 @@
+"""Call the merchant's functions: in a context of their own, plain or async."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+import traceback
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from flask import Flask
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def fresh_context(app: Flask) -> Iterator[None]:
+    """Push an app context of its own: a fresh ``g`` and a fresh database session.
+
+    A teardown function that raises is logged. What the handler did is committed by
+    then and is not to be done again.
+    """
+    context = app.app_context()
+    context.push()
+    error: BaseException | None = None
+    try:
+        yield
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        try:
+            context.pop(error)
+        except Exception:
+            logger.exception("A teardown function of the app failed after a webhook handler.")
+
+
+def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    """Call a function or run a coroutine function to its end."""
+    result = function(*args, **kwargs)
+    if inspect.iscoroutine(result):
+        _run(result)
+
+
+def _run(coroutine: Coroutine[Any, Any, Any]) -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(coroutine)
+        return
+    # A loop is running in this thread, as under an ASGI server: wait in another thread, in
+    # this context, so that the handler sees its app and its session.
+    context = contextvars.copy_context()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pool.submit(context.run, asyncio.run, coroutine).result()
+
+
+def describe(error: BaseException) -> str:
+    """Return what is stored of an error: type and message, then where it came from."""
+    summary = "".join(traceback.format_exception_only(error)).strip()
+    frames = "".join(traceback.format_tb(error.__traceback__)).rstrip()
+    return f"{summary}\n\n{frames}" if frames else summary

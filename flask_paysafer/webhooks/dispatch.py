@@ -1,0 +1,166 @@
+"""Run an event's handlers and note what became of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from flask import Flask
+
+from .. import signals
+from ..inbox.errors import InboxUnavailableError
+from ..inbox.records import Claim, Failure, Recorded
+from ..inbox.store import Inbox
+from ..resources import Event, Resource
+from .calling import describe
+from .handlers import HandlerRegistry
+from .jobs import Job, Jobs, tell_observers
+from .results import DispatchResult
+from .running import JobRun, PlainRun
+
+logger = logging.getLogger(__name__)
+
+Retrieve = Callable[[Event], Resource]
+"""Gets an event's object as it is now, from the API."""
+
+
+class Dispatcher(Protocol):
+    """Takes a stored event to its handlers."""
+
+    def wants(self, event: Event) -> bool:
+        """Whether any handler or receiver is for the event."""
+
+    def dispatch(self, recorded: Recorded, event: Event) -> DispatchResult:
+        """Have the event handled, now or later."""
+
+
+class EventRun:
+    """Runs everything that one claimed event asks for.
+
+    :param db: The merchant's Flask-SQLAlchemy object: then a handler's writes and its
+        ledger row are one transaction.
+    :param retrieve: What ``event.refresh()`` calls.
+    """
+
+    def __init__(
+        self,
+        app: Flask,
+        registry: HandlerRegistry,
+        inbox: Inbox,
+        *,
+        db: Any = None,
+        retrieve: Retrieve | None = None,
+    ) -> None:
+        self.jobs = Jobs(app, registry)
+        self._app = app
+        self._inbox = inbox
+        self._retrieve = retrieve
+        self._job_run = _job_run(app, inbox, db)
+
+    def announce(self, event: Event) -> None:
+        """Tell observers of a new event."""
+        tell_observers(signals.event_received, self._app, event=event)
+
+    def run(self, claim: Claim, event: Event, *, retry_in: float | None = None) -> DispatchResult:
+        """Run the handlers that are not yet done, each alone, and note the outcome.
+
+        :param retry_in: Seconds until a failed event is due again; None makes it ``failed``.
+        :raises BaseException: what ends the process; the event can be claimed again at once.
+        """
+        if self._retrieve is not None:
+            event.bind(self._retrieve)
+        try:
+            return self._run_claimed(claim, event, retry_in)
+        except BaseException:
+            self._give_back(claim)
+            raise
+
+    def _give_back(self, claim: Claim) -> None:
+        try:
+            self._inbox.ledger.release(claim)
+        except InboxUnavailableError as error:
+            logger.warning("A claim was not given back and has to run out: %s", error)
+
+    def _run_claimed(self, claim: Claim, event: Event, retry_in: float | None) -> DispatchResult:
+        todo = self._not_done(claim, self.jobs.for_event(event))
+        failures: list[Failure] = []
+        held = True
+        for job in todo:
+            closes = job is todo[-1] and not failures
+            try:
+                held = self._job_run.run(claim, event, job, closes=closes) and held
+            except InboxUnavailableError:
+                raise
+            except Exception as error:
+                logger.exception("Handler %s failed for event %s", job.name, event.id)
+                failures.append(Failure(job.name, describe(error)))
+                self._tell_failure(event, claim, job, error, final=retry_in is None)
+        if failures:
+            return self._failed(claim, failures, retry_in)
+        if not todo:
+            held = self._inbox.ledger.note_done(claim, None, closes=True)
+        return self._done(event) if held else "busy"
+
+    def _not_done(self, claim: Claim, jobs: list[Job]) -> list[Job]:
+        if claim.is_first:
+            return jobs
+        done = self._inbox.ledger.done_handlers(claim.key)
+        return [job for job in jobs if job.name not in done]
+
+    def _failed(
+        self, claim: Claim, failures: list[Failure], retry_in: float | None
+    ) -> DispatchResult:
+        held = self._inbox.ledger.note_failures(claim, failures, retry_in=retry_in)
+        return "failed" if held else "busy"
+
+    def _tell_failure(
+        self, event: Event, claim: Claim, job: Job, error: Exception, *, final: bool
+    ) -> None:
+        if final:
+            tell_observers(
+                signals.event_failed,
+                self._app,
+                event=event,
+                handler=job.name,
+                attempt=claim.attempt,
+                error=error,
+            )
+
+    def _done(self, event: Event) -> DispatchResult:
+        tell_observers(signals.event_processed, self._app, event=event)
+        return "done"
+
+
+def _job_run(app: Flask, inbox: Inbox, db: Any) -> JobRun:
+    if db is None:
+        return PlainRun(app, inbox)
+    from .transactions import SessionRun
+
+    return SessionRun(app, inbox, db)
+
+
+class InlineDispatcher:
+    """Runs handlers where the event came in, before it is answered."""
+
+    def __init__(self, run: EventRun, inbox: Inbox) -> None:
+        self._run = run
+        self._inbox = inbox
+
+    def wants(self, event: Event) -> bool:
+        """Whether any handler or receiver is for the event."""
+        return self._run.jobs.wants(event.type)
+
+    def dispatch(self, recorded: Recorded, event: Event) -> DispatchResult:
+        """Run the handlers that are not yet done.
+
+        :raises InboxUnavailableError: if the outcome could not be stored.
+        """
+        if recorded.is_new:
+            self._run.announce(event)
+        if recorded.state in ("done", "quarantined"):
+            return "done"
+        claim = recorded.claim or self._inbox.claims.take(recorded.key)
+        if claim is None:
+            return "done" if self._inbox.claims.state_of(recorded.key) == "done" else "busy"
+        return self._run.run(claim, event)
