@@ -24,6 +24,9 @@ from .sealing import Seal
 logger = logging.getLogger(__name__)
 
 
+_IGNORED: tuple[State, int | None] = ("ignored", None)
+
+
 class _Known(NamedTuple):
     key: int
     state: State
@@ -83,7 +86,7 @@ class Inbox:
         :param ignored: Why nothing is to be done about it; None for an event to handle.
         :raises InboxUnavailableError: if the database can't be used; nothing was stored.
         """
-        state, due_in = ("ignored", None) if ignored else self._fresh
+        state, due_in = self._fresh if ignored is None else _IGNORED
         row = self._row(
             payload, event.id, state, due_in, note=ignored, verified_with=verified_with
         ) | {"type": event.type, "object_id": _object_id(event), "created": event.created}
