@@ -1,0 +1,185 @@
+"""What the log, the signals and the inbox learn of a delivery."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_paysafer import signals, signing
+from flask_paysafer.errors import SignatureVerificationError
+from flask_paysafer.inbox.errors import InboxUnavailableError
+
+from .door_app import OLD_SECRET, PATH, SECRET, Door, event_body, sign
+
+
+@pytest.fixture
+def door() -> Door:
+    return Door()
+
+
+@pytest.mark.parametrize(
+    ("secret", "label"),
+    [(SECRET, signing.fingerprint(SECRET)), (OLD_SECRET, signing.fingerprint(OLD_SECRET))],
+)
+def test_the_secret_that_verified_is_kept_as_a_fingerprint(secret: str, label: str) -> None:
+    door = Door(WEBHOOK_SECRET=[SECRET, OLD_SECRET])
+    assert door.deliver(secret=secret).status_code == 200
+    assert door.inbox.calls[0]["verified_with"] == label
+
+
+REFUSED: list[tuple[dict[str, Any], str, str]] = [
+    ({"secret": "whsec_someoneElse0000"}, "no configured secret made", "PAYSAFER_WEBHOOK_SECRET"),
+    ({"age": 1000}, "older than the tolerance", "PAYSAFER_WEBHOOK_TOLERANCE"),
+    ({"age": -1000}, "from the future", "this machine's clock"),
+    ({"signature": "x"}, "not of the form", "PAYSAFER_SIGNATURE_SCHEME"),
+    ({"content_type": "multipart/form-data"}, "the body is a form", "application/json"),
+    ({"headers": {"Content-Encoding": "gzip"}}, "the body is compressed", "proxy"),
+    ({"body": b"x" * 300_000}, "larger than 262144 bytes", "PAYSAFER_WEBHOOK_MAX_BYTES"),
+    ({"body": b"{}"}, "event", "flask paysafer events list --state quarantined"),
+]
+
+
+@pytest.mark.parametrize(("request_", "reason", "cure"), REFUSED)
+def test_the_log_names_the_reason_and_what_to_check(
+    door: Door,
+    caplog: pytest.LogCaptureFixture,
+    request_: dict[str, Any],
+    reason: str,
+    cure: str,
+) -> None:
+    door.deliver(**request_)
+    record = caplog.records[-1]
+    assert record.levelno == logging.WARNING
+    assert reason in record.getMessage()
+    assert cure in record.getMessage()
+    assert not any(secret in caplog.text for secret in (SECRET, OLD_SECRET))
+
+
+@pytest.mark.parametrize(("request_", "reason", "cure"), REFUSED)
+def test_observers_learn_the_reason_and_the_status(
+    door: Door, request_: dict[str, Any], reason: str, cure: str
+) -> None:
+    seen = []
+
+    def receiver(sender: Flask, *, reason: str, status: int) -> None:
+        seen.append((sender, reason, status))
+
+    with signals.webhook_rejected.connected_to(receiver, door.app):
+        response = door.deliver(**request_)
+    ((sender, told, status),) = seen
+    assert sender is door.app
+    assert reason in told
+    assert status == response.status_code
+
+
+def test_other_settings_are_named_for_an_account_of_another_name(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    door = Door(name="paysafer_eu")
+    door.deliver(secret=OLD_SECRET, path="/paysafer_eu/webhook")
+    assert "PAYSAFER_EU_WEBHOOK_SECRET" in caplog.text
+
+
+def test_the_expected_signature_is_never_logged(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    wrong = sign(event_body(), secret=OLD_SECRET)
+    right = sign(event_body())
+    door.deliver(signature=wrong)
+    assert right[-64:] not in caplog.text
+    assert wrong[-64:] not in caplog.text
+
+
+def test_no_header_can_forge_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def chatty(payload: bytes, signature: str | None, secret: str) -> bool:
+        raise SignatureVerificationError(f"bad signature {signature}")
+
+    door = Door(SIGNATURE_SCHEME=chatty)
+    door.intake.receive(b"{}", "x\nERROR root: all is paid\r\x1b[2J\u2028" + "y" * 5000, now=0)
+    message = caplog.records[-1].getMessage()
+    assert message.isprintable()
+    assert len(message) < 600
+
+
+def test_a_receiver_that_raises_changes_no_answer(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(sender: Flask, **values: Any) -> None:
+        raise RuntimeError("observer is down")
+
+    connected = (signals.webhook_rejected, signals.event_received)
+    with connected[0].connected_to(broken, door.app), connected[1].connected_to(broken, door.app):
+        assert door.deliver(signature="x").status_code == 400
+        assert door.deliver().status_code == 200
+    assert "A receiver of the signal 'webhook-rejected' raised" in caplog.text
+    assert "A receiver of the signal 'event-received' raised" in caplog.text
+
+
+def test_event_received_is_sent_once_between_storing_and_handling(door: Door) -> None:
+    seen: list[tuple[str, int, int]] = []
+
+    def receiver(sender: Flask, *, event: Any) -> None:
+        seen.append((event.id, len(door.inbox.stored), len(door.dispatcher.dispatched)))
+
+    with signals.event_received.connected_to(receiver, door.app):
+        door.deliver()
+        door.deliver()
+    assert seen == [("evt_1", 1, 0)]
+
+
+def test_nothing_is_rejected_when_an_event_is_taken(door: Door) -> None:
+    seen: list[str] = []
+
+    def receiver(sender: Flask, *, reason: str, status: int) -> None:
+        seen.append(reason)
+
+    with signals.webhook_rejected.connected_to(receiver, door.app):
+        door.deliver()
+        door.inbox.error = InboxUnavailableError("locked")
+        door.deliver()
+    assert seen == []
+
+
+def test_neither_inbox_nor_dispatcher_is_built_for_a_forgery(door: Door) -> None:
+    def never() -> Any:
+        raise AssertionError("built for a request that is not authentic")
+
+    door.intake._inbox = door.intake._dispatcher = never
+    assert door.deliver(signature="x").status_code == 400
+    assert door.client.get(PATH).status_code == 405
+
+
+def test_a_missing_secret_is_said_at_start(caplog: pytest.LogCaptureFixture) -> None:
+    Door(WEBHOOK_SECRET=None)
+    assert "PAYSAFER_WEBHOOK_SECRET is not set: the webhook route answers 503" in caplog.text
+
+
+def test_the_scheme_without_a_time_is_warned_of_at_start(caplog: pytest.LogCaptureFixture) -> None:
+    Door(SIGNATURE_SCHEME="body")
+    assert "replays are stopped by the inbox only" in caplog.text
+
+
+def test_a_complete_setup_warns_of_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    Door()
+    assert caplog.records == []
+
+
+def test_the_scheme_of_the_settings_is_the_one_that_is_used() -> None:
+    door = Door(SIGNATURE_SCHEME="body")
+    body = event_body()
+    signature = signing.BodyScheme().sign(body, SECRET, timestamp=0)
+    assert door.deliver(body, signature=signature).status_code == 200
+    assert door.deliver(body).status_code == 400
+
+
+def test_the_tolerance_of_the_settings_is_the_one_that_is_used() -> None:
+    door = Door(WEBHOOK_TOLERANCE=0)
+    body, now = event_body(), int(time.time())
+    signature = signing.TimestampedScheme().sign(body, SECRET, timestamp=now)
+    assert door.intake.receive(body, signature, now=now).status == 200
+    assert door.intake.receive(body, signature, now=now + 1).status == 400
