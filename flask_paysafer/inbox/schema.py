@@ -5,6 +5,8 @@
 - ``paysafer_handler_failure``: one row per failed attempt of a handler
 - ``paysafer_delivery``: one row per delivery after the first, and per replay
 - ``paysafer_watermark``: the newest event a ``stale="skip"`` handler has handled per object
+- ``paysafer_checkout``: one row per order that a customer has tried to pay
+- ``paysafer_checkout_attempt``: one row per try
 - ``paysafer_schema``: the version of these tables
 
 Rules of this file: times are integers, UTC milliseconds, from the database's own
@@ -49,6 +51,8 @@ class Tables:
     failure: Table
     delivery: Table
     watermark: Table
+    checkout: Table
+    checkout_attempt: Table
     schema: Table
 
     def all(self) -> list[Table]:
@@ -67,6 +71,9 @@ def tables_in(metadata: MetaData) -> Tables:
         failure=_known(metadata, "paysafer_handler_failure") or _failure(metadata),
         delivery=_known(metadata, "paysafer_delivery") or _delivery(metadata),
         watermark=_known(metadata, "paysafer_watermark") or _watermark(metadata),
+        checkout=_known(metadata, "paysafer_checkout") or _checkout(metadata),
+        checkout_attempt=_known(metadata, "paysafer_checkout_attempt")
+        or _checkout_attempt(metadata),
         schema=_known(metadata, "paysafer_schema") or _schema(metadata),
     )
 
@@ -177,6 +184,40 @@ def _watermark(metadata: MetaData) -> Table:
         Column("created", BigInteger, nullable=False),
         Column("held_by", BigInteger),
         Column("held_until", BigInteger),
+    )
+
+
+def _checkout(metadata: MetaData) -> Table:
+    return Table(
+        "paysafer_checkout",
+        metadata,
+        Column("account", _exact(64), primary_key=True),
+        Column("reference", _exact(255), primary_key=True),
+        Column("shop", _exact(64), nullable=False),
+        Column("attempts", Integer, nullable=False),
+        Column("created_at", BigInteger, nullable=False),
+    )
+
+
+def _checkout_attempt(metadata: MetaData) -> Table:
+    return Table(
+        "paysafer_checkout_attempt",
+        metadata,
+        Column("account", _exact(64), primary_key=True),
+        Column("reference", _exact(255), primary_key=True),
+        Column("number", Integer, primary_key=True, autoincrement=False),
+        Column("idempotency_key", _exact(255), nullable=False),
+        Column("amount", BigInteger, nullable=False),
+        Column("currency", _exact(3), nullable=False),
+        Column("manual_capture", Boolean, nullable=False),
+        Column("state", _exact(64), nullable=False),
+        Column("payment_id", _exact(255)),
+        Column("failure", String(255)),
+        Column("next_url", Text),
+        Column("request", _body()),
+        Column("request_encrypted", Boolean, nullable=False),
+        Column("begun_at", BigInteger, nullable=False),
+        Column("due_at", BigInteger, nullable=False),
     )
 
 

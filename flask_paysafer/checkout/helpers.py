@@ -1,0 +1,63 @@
+"""What a merchant's templates may use: ``paysafer_checkout_url`` and its like.
+
+A second account's helpers begin with its own name: ``paysafer_eu_checkout_url``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask
+from markupsafe import Markup
+
+from ..config import Config
+from ..money import Money
+from .phases import phase_of
+from .rendering import Renderer, checked_reference
+from .service import Checkout
+from .texts import Texts, format_money, normalised
+
+
+def add_template_helpers(app: Flask, config: Config, get_checkout: Callable[[], Checkout]) -> None:
+    """Give the app's templates the helpers of one extension.
+
+    :param get_checkout: Called when a template first needs it, not before.
+    """
+    renderer = Renderer(config)
+
+    def checkout(reference: object) -> Markup:
+        """Return the card form of an order, or a link where it can't be paid by card now."""
+        return _form_or_link(get_checkout(), renderer, checked_reference(reference))
+
+    app.jinja_env.globals.update(
+        {
+            f"{config.name}_checkout_url": renderer.checkout_url,
+            f"{config.name}_checkout": checkout,
+            f"{config.name}_scripts": renderer.scripts,
+            f"{config.name}_publishable_key": renderer.publishable_key,
+        }
+    )
+    app.jinja_env.filters[f"{config.name}_money"] = paysafer_money
+
+
+def _form_or_link(checkout: Checkout, renderer: Renderer, reference: str) -> Markup:
+    order = checkout.order(reference)
+    if order is None:
+        return Markup()
+    attempt = checkout.look(reference, order)
+    if phase_of(attempt, order) == "open":
+        return renderer.scripts() + renderer.form(reference, order, attempt)
+    # Paid, or under way: the checkout page tells which, and goes on from there.
+    link = Markup('<a class="paysafer-button" href="{}">{}</a>')
+    text = Texts(order.locale)("continue")
+    return renderer.scripts() + link.format(renderer.checkout_url(reference), text)
+
+
+def paysafer_money(amount: Any, currency: str | None = None, locale: str | None = None) -> str:
+    """Return a sum in the page's language: ``{{ order.total | paysafer_money("aed") }}``.
+
+    :param amount: Minor units with ``currency``, or a :class:`~flask_paysafer.Money`.
+    """
+    money = amount if isinstance(amount, Money) else Money(amount, currency or "")
+    return format_money(money, normalised(locale) if locale else Texts().locale)

@@ -1,0 +1,209 @@
+"""The checkout's decisions: may this order be paid now, and what became of it.
+
+No HTTP here: the views ask, the CLI and the webhook side may ask too. The customer's
+browser is believed in nothing but which payment method to try.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from flask import Flask
+
+from .. import signals
+from ..config import Config
+from ..errors import ConfigurationError
+from ..inbox.attempts import Attempt
+from ..resources import Event
+from . import identity
+from .agreement import agreed_order
+from .orders import CheckoutOrder
+from .payments import creation
+from .settling import PAUSE, Settler
+
+if TYPE_CHECKING:
+    from ..client import PaySaferClient
+    from ..inbox.checkouts import CheckoutStore
+
+logger = logging.getLogger(__name__)
+
+OrderLoader = Callable[[str], CheckoutOrder | None]
+
+MAX_ATTEMPTS = 50
+"""More tries at one order are somebody testing stolen cards."""
+
+CANCELLABLE = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
+
+
+class TooManyAttemptsError(Exception):
+    """This order has been tried to be paid too often."""
+
+
+class Checkout:
+    """The checkout of one account in one app.
+
+    :param load_order: The merchant's ``order_loader``.
+    """
+
+    def __init__(
+        self,
+        *,
+        app: Flask,
+        config: Config,
+        client: PaySaferClient,
+        store: CheckoutStore,
+        load_order: OrderLoader,
+    ) -> None:
+        self.config = config
+        self._app = app
+        self._client = client
+        self._store = store
+        self._load_order = load_order
+        self._settler = Settler(client, store, deadline=config.deadline)
+
+    def order(self, reference: str) -> CheckoutOrder | None:
+        """Return the merchant's order, or None if there is none (for this customer).
+
+        :raises TypeError: if the loader returned something else.
+        """
+        order = self._load_order(reference)
+        # Anything false counts as none: `order and CheckoutOrder(…)` is how loaders are written.
+        if not order:
+            return None
+        if not isinstance(order, CheckoutOrder):
+            raise TypeError(
+                f"The order_loader must return a CheckoutOrder or None, not {type(order).__name__}."
+            )
+        return order
+
+    def look(self, reference: str, order: CheckoutOrder, *, early: float = PAUSE) -> Attempt | None:
+        """Return the attempt that counts, brought up to date with PaySafer."""
+        attempt = self._store.current(reference)
+        if attempt is None or attempt.is_final:
+            return attempt
+        has_changed = attempt.money != order.amount
+        if has_changed and attempt.state == "asked" and attempt.payment_id is None:
+            return self._settler.abandon(attempt, failure="changed")
+        attempt = self._settler.settle(attempt, early=early)
+        if has_changed and attempt.state in CANCELLABLE:
+            return self._settler.abandon(attempt, failure="changed")
+        return attempt
+
+    def pay(
+        self, reference: str, order: CheckoutOrder, *, payment_method: str, return_url: str
+    ) -> Attempt:
+        """Pay the order with ``payment_method``, unless it is paid or being paid already.
+
+        :raises TooManyAttemptsError: if it was tried too often.
+        """
+        current = self.look(reference, order)
+        if current is not None and not current.is_closed:
+            return current
+        attempt = self._new_attempt(reference, order, current, payment_method, return_url)
+        if not self._store.begin(attempt, lease=self._settler.lease):
+            # Another tab, click or worker was quicker: its attempt is the one that counts.
+            return self._store.current(reference) or attempt
+        signals.checkout_started.send(self._app, reference=reference, order=order)
+        self._settler.ask(attempt, is_first=True)
+        return self._settler.reread(attempt)
+
+    def _new_attempt(
+        self,
+        reference: str,
+        order: CheckoutOrder,
+        former: Attempt | None,
+        payment_method: str,
+        return_url: str,
+    ) -> Attempt:
+        number = former.number + 1 if former else 1
+        if number > MAX_ATTEMPTS:
+            logger.error("Order %r was tried %d times: no more.", reference, former and number - 1)
+            raise TooManyAttemptsError
+        shop = self._store.shop_of(reference, default=self._shop)
+        request = creation(
+            order,
+            payment_method=payment_method,
+            return_url=return_url,
+            shop=shop,
+            reference=reference,
+            number=number,
+        )
+        return Attempt(
+            reference=reference,
+            number=number,
+            shop=shop,
+            key=identity.attempt_key(shop, reference, number),
+            money=order.amount,
+            manual_capture=order.capture_method == "manual",
+            state="asked",
+            request=request,
+        )
+
+    @property
+    def _shop(self) -> str:
+        if not self._app.secret_key:
+            raise ConfigurationError(
+                "The checkout needs the app's SECRET_KEY: it protects the form against forged "
+                "requests. Set it to a long random value that all workers share."
+            )
+        return identity.shop_mark(self._app.secret_key, self.config.name)
+
+    def restart(self, reference: str, order: CheckoutOrder) -> Attempt | None:
+        """Give up the open attempt, so that another card can be tried.
+
+        If it turns out to be paid, it stays so and is what is returned.
+        """
+        attempt = self.look(reference, order)
+        if attempt is None or not (attempt.state in CANCELLABLE or attempt.state == "asked"):
+            return attempt
+        return self._settler.abandon(attempt, failure="restarted")
+
+    def note_event(self, event: Event) -> None:
+        """Let a payment's webhook settle its attempt; harmless for all other events.
+
+        Only ``payment.completed`` is taken at its word. Others may be late or out of
+        order: they name the payment, and what it is now is asked of PaySafer.
+        """
+        attempt = self._attempt_of(event) if event.type.startswith("payment.") else None
+        if attempt is None:
+            return
+        payment = event.data
+        if event.type == "payment.completed" and payment.get("status") == "succeeded":
+            self._settler.note(attempt, payment)
+        elif not attempt.is_final:
+            self._store.note_payment_id(attempt, payment["id"])
+
+    def _attempt_of(self, event: Event) -> Attempt | None:
+        payment = event.data
+        reference, number = identity.reference_of(payment), identity.number_of(payment)
+        if reference is None or number is None or not isinstance(payment.get("id"), str):
+            return None
+        attempt = self._store.attempt(reference, number)
+        return attempt if attempt and identity.is_of(payment, attempt) else None
+
+    def order_for(self, event: Event) -> CheckoutOrder | None:
+        """Return the order that a payment's event is about, if all three agree.
+
+        :returns: None for an event that is not about a payment of this checkout.
+        :raises OrderMismatchError: if order, payment and webhook don't agree.
+        """
+        reference = identity.reference_of(event.data)
+        if reference is None or not event.type.startswith("payment."):
+            return None
+        attempt = self._store.current(reference)
+        if not self._is_ours(event, attempt):
+            logger.info("Event %s is about the payment of another shop's order.", event.id)
+            return None
+        return agreed_order(event, self._order_anywhere(reference), attempt)
+
+    def _is_ours(self, event: Event, attempt: Attempt | None) -> bool:
+        mark = identity.shop_of(event.data)
+        # No mark: a payment that the merchant's own code made with our reference.
+        return mark is None or mark in {attempt.shop if attempt else None, self._shop}
+
+    def _order_anywhere(self, reference: str) -> CheckoutOrder | None:
+        # Handlers run outside requests, where the loader's url_for() would not work.
+        with self._app.test_request_context():
+            return self.order(reference)
