@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .measuring import Effort, Measure, interleave, repeated
+
+
+def noting(name: str, seen: list[str]) -> Measure:
+    def measure() -> float:
+        seen.append(name)
+        return float(len(seen))
+
+    return measure
+
+
+def ticking(step: float) -> Callable[[], float]:
+    """Return a clock that is ``step`` further at every look."""
+    now = 0.0
+
+    def clock() -> float:
+        nonlocal now
+        now += step
+        return now
+
+    return clock
+
+
+def test_contenders_take_turns_after_one_round_for_practice() -> None:
+    seen: list[str] = []
+    series = interleave({"a": noting("a", seen), "b": noting("b", seen)}, rounds=2)
+    assert "".join(seen) == "ababab"
+    assert series == {"a": [3.0, 5.0], "b": [4.0, 6.0]}
+
+
+def test_an_operation_is_repeated_until_a_measurement_is_long_enough() -> None:
+    calls: list[None] = []
+    now = 0.0
+
+    def work() -> None:
+        nonlocal now
+        calls.append(None)
+        now += 0.001
+
+    measure = repeated(work, Effort(1, 0.1, is_quick=True), clock=lambda: now)
+    calls.clear()
+    assert round(measure(), 9) == 0.001
+    assert len(calls) >= 50
+
+
+def test_an_operation_that_is_slow_alone_is_called_once() -> None:
+    calls: list[None] = []
+    measure = repeated(
+        lambda: calls.append(None), Effort(1, 0.1, is_quick=True), clock=ticking(1.0)
+    )
+    calls.clear()
+    assert measure() == 1.0
+    assert len(calls) == 1
