@@ -1,1 +1,48 @@
-"""The pytest kit for merchants: a sandbox, signed deliveries, event builders."""
+"""The pytest kit for merchants: signed deliveries, events, and a local PaySafer in process.
+
+pytest loads :mod:`.plugin` by itself, in every run of every project that has
+this package installed. So nothing is imported here until it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .deliveries import Deliver
+    from .events import (
+        build_event,
+        customer_created,
+        customer_updated,
+        dispute_created,
+        dispute_resolved,
+        payment_completed,
+        payment_created,
+        payment_failed,
+        payment_refunded,
+        payout_completed,
+        payout_failed,
+    )
+
+__all__ = [
+    "Deliver",
+    "build_event",
+    "customer_created",
+    "customer_updated",
+    "dispute_created",
+    "dispute_resolved",
+    "payment_completed",
+    "payment_created",
+    "payment_failed",
+    "payment_refunded",
+    "payout_completed",
+    "payout_failed",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(".deliveries" if name == "Deliver" else ".events", __name__)
+    return getattr(module, name)
