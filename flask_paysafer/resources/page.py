@@ -13,7 +13,7 @@ __all__ = ["AsyncPage", "Page"]
 T = TypeVar("T", bound=Resource)
 
 
-class _Trail:
+class Trail:
     """Notices a list that leads in a circle, in constant memory (Brent's method)."""
 
     __slots__ = ("_mark", "_power", "_steps")
@@ -21,7 +21,7 @@ class _Trail:
     def __init__(self, mark: str | None = None, steps: int = 0, power: int = 1) -> None:
         self._mark, self._steps, self._power = mark, steps, power
 
-    def step(self, cursor: str) -> _Trail:
+    def step(self, cursor: str) -> Trail:
         """Return the trail with ``cursor`` on it.
 
         :raises APIError: if the walk has come back to where it was.
@@ -33,8 +33,8 @@ class _Trail:
                 outcome="rejected",
             )
         if self._steps + 1 == self._power:
-            return _Trail(cursor, 0, 2 * self._power)
-        return _Trail(self._mark, self._steps + 1, self._power)
+            return Trail(cursor, 0, 2 * self._power)
+        return Trail(self._mark, self._steps + 1, self._power)
 
 
 class _Listing(Generic[T]):
@@ -46,8 +46,8 @@ class _Listing(Generic[T]):
         *,
         has_more: bool,
         params: Mapping[str, Any],
-        fetch: Callable[[Mapping[str, Any], _Trail], Any] | None,
-        trail: _Trail | None = None,
+        fetch: Callable[[Mapping[str, Any], Trail], Any] | None,
+        trail: Trail | None = None,
     ) -> None:
         self.data = data
         """The objects of this page, newest first."""
@@ -55,7 +55,7 @@ class _Listing(Generic[T]):
         """Whether there are more pages after this one."""
         self._params = params
         self._fetch = fetch
-        self._trail = trail or _Trail()
+        self._trail = trail or Trail()
 
     def _request_next(self) -> Any:
         if not self.has_more:
