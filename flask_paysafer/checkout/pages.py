@@ -48,6 +48,24 @@ _SAME_TEXT = {
     "authentication_required": "authentication_failed",
 }
 
+_REASONS = frozenset(
+    {
+        "authentication_failed",
+        "canceled",
+        "card_unusable",
+        "card_velocity_exceeded",
+        "changed",
+        "declined",
+        "expired_card",
+        "incorrect_cvc",
+        "incorrect_number",
+        "insufficient_funds",
+        "processing_error",
+        "unavailable",
+    }
+)
+"""Why a try can have ended, in words that have a text. Any other word is a decline."""
+
 _WITHOUT_NOTICE = frozenset({"restarted"})
 
 
@@ -57,7 +75,7 @@ def notice_for(attempt: Attempt | None, texts: Texts) -> str:
         return ""
     reason = attempt.failure or ("canceled" if attempt.state == "canceled" else "declined")
     name = _SAME_TEXT.get(reason, reason)
-    return texts(name if texts.has(name) else "declined")
+    return texts(name if name in _REASONS else "declined")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,10 +48,6 @@ class Texts:
             text = text.replace("{" + placeholder + "}", value)
         return text
 
-    def has(self, name: str) -> bool:
-        """Tell whether there is a text of that name."""
-        return name in catalogue("en")
-
     def amount(self, money: Money) -> str:
         """Return the sum as it is written in the language; plainly where Babel is missing."""
         return format_money(money, self.locale)

@@ -90,6 +90,8 @@
       for (const fieldset of form.querySelectorAll("fieldset")) fieldset.disabled = false;
       this.button.disabled = false;
       this.choose();
+      // On a page of our own, why the last try failed is read out first.
+      if (!this.alert.hidden && form.closest(".paysafer-page")) this.alert.focus();
     }
 
     listen() {
@@ -290,11 +292,16 @@
         const response = await fetch(this.section.dataset.status, { cache: "no-store", credentials: "same-origin" });
         const { state } = await response.json();
         if (state !== this.section.dataset.state) return this.go(this.section.dataset.page);
-        this.line.textContent = this.asked > 12 ? this.section.dataset.slow : "";
+        if (this.asked > 6) this.slow();
       } catch {
         this.line.textContent = this.section.dataset.offline;
       }
       this.later();
+    }
+
+    slow() {
+      this.line.textContent = this.section.dataset.slow;
+      for (const offer of this.section.querySelectorAll("[data-paysafer-late]")) offer.hidden = false;
     }
 
     async confirm() {
@@ -313,6 +320,8 @@
   const start = () => {
     for (const form of document.querySelectorAll("[data-paysafer-form]")) new Form(form);
     for (const section of document.querySelectorAll("[data-paysafer-wait]")) new Wait(section);
+    const onward = document.querySelector("a[data-paysafer-continue]");
+    if (onward) window.location.replace(onward.href);
   };
   // A page kept for the back button may show what is no longer true.
   window.addEventListener("pageshow", (event) => event.persisted && window.location.reload());
