@@ -36,6 +36,7 @@ class Claims:
             "attempts": event.c.attempts + 1,
         }
         asked_for = or_(event.c.state.in_(("pending", "failed", "ignored")), lapsed)
+        self._is_free = select(event.c.key).where(is_key, asked_for)
         self._take = update(event).where(is_key, asked_for).values(taken)
         self._take_due = update(event).where(is_key, or_(due, lapsed)).values(taken)
         self._renew = (
@@ -56,11 +57,18 @@ class Claims:
 
     def take(self, key: int) -> Claim | None:
         """Claim an event that was delivered again: whatever is neither held nor done."""
+        if not self._can_be_taken(key):
+            return None
         with self._database.transaction() as connection:
             if connection.execute(self._take, {"event_key": key}).rowcount != 1:
                 return None
             fence, attempts = connection.execute(self._look, {"event_key": key}).one()
         return Claim(key, fence, attempts)
+
+    def _can_be_taken(self, key: int) -> bool:
+        # Only reads: on SQLite a handler may hold the one right to write.
+        with self._database.reading() as connection:
+            return connection.scalar(self._is_free, {"event_key": key}) is not None
 
     def state_of(self, key: int) -> str | None:
         """Return the event's state now; None if it was pruned."""

@@ -68,6 +68,11 @@ class Database:
         """``sqlite``, ``postgresql``, ``mysql`` or ``mariadb``."""
         return self.engine.dialect.name
 
+    @property
+    def has_one_writer(self) -> bool:
+        """Whether a handler may be SQLite's only writer: then nobody may wait to write."""
+        return self.dialect == "sqlite" and not self.is_own
+
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Give a connection whose work is committed at the end, or not at all."""

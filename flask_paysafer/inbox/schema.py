@@ -17,6 +17,7 @@ are few and narrow indices, for every insert pays for each of them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import (
@@ -66,20 +67,21 @@ def tables_in(metadata: MetaData) -> Tables:
     Several extensions that share a database share one set of tables.
     """
     return Tables(
-        event=_known(metadata, "paysafer_event") or _event(metadata),
-        handler_run=_known(metadata, "paysafer_handler_run") or _handler_run(metadata),
-        failure=_known(metadata, "paysafer_handler_failure") or _failure(metadata),
-        delivery=_known(metadata, "paysafer_delivery") or _delivery(metadata),
-        watermark=_known(metadata, "paysafer_watermark") or _watermark(metadata),
-        checkout=_known(metadata, "paysafer_checkout") or _checkout(metadata),
-        checkout_attempt=_known(metadata, "paysafer_checkout_attempt")
-        or _checkout_attempt(metadata),
-        schema=_known(metadata, "paysafer_schema") or _schema(metadata),
+        event=_once(metadata, "paysafer_event", _event),
+        handler_run=_once(metadata, "paysafer_handler_run", _handler_run),
+        failure=_once(metadata, "paysafer_handler_failure", _failure),
+        delivery=_once(metadata, "paysafer_delivery", _delivery),
+        watermark=_once(metadata, "paysafer_watermark", _watermark),
+        checkout=_once(metadata, "paysafer_checkout", _checkout),
+        checkout_attempt=_once(metadata, "paysafer_checkout_attempt", _checkout_attempt),
+        schema=_once(metadata, "paysafer_schema", _schema),
     )
 
 
-def _known(metadata: MetaData, name: str) -> Table | None:
-    return metadata.tables.get(name if metadata.schema is None else f"{metadata.schema}.{name}")
+def _once(metadata: MetaData, name: str, build: Callable[[MetaData], Table]) -> Table:
+    full_name = name if metadata.schema is None else f"{metadata.schema}.{name}"
+    known = metadata.tables.get(full_name)
+    return build(metadata) if known is None else known
 
 
 def _exact(length: int) -> TypeEngine[str]:

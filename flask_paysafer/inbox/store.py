@@ -90,14 +90,7 @@ class Inbox:
         row = self._row(
             payload, event.id, state, due_in, note=ignored, verified_with=verified_with
         ) | {"type": event.type, "object_id": _object_id(event), "created": event.created}
-        try:
-            with self.database.transaction() as connection:
-                key = self._insert(connection, row)
-        except InboxUnavailableError:
-            known = self._known_at_least(event, row)
-            if known is None:
-                raise
-            return known
+        key = self._insert_new(row)
         if key is None:
             return self._record_again(event, payload, row)
         claim = Claim(key, 1, 1, is_first=True) if state == "processing" else None
@@ -128,19 +121,12 @@ class Inbox:
             "payload": self.seal.close(payload),
         }
 
-    def _known_at_least(self, event: Event, row: dict[str, Any]) -> Recorded | None:
-        """Say what is known of the event while the database takes no writes.
-
-        A handler that holds SQLite's only writer is no reason to call the event it
-        is working on unknown.
-        """
-        try:
-            known = self._look_up(event.id)
-        except InboxUnavailableError:
+    def _insert_new(self, row: dict[str, Any]) -> int | None:
+        if self.database.has_one_writer and self._look_up(row["event_id"]) is not None:
             return None
-        if known is None or known.digest != row["digest"]:
-            return None
-        return Recorded(known.key, event.id, known.state, is_new=False)
+        with self.database.transaction() as connection:
+            key: int | None = self._insert(connection, row)
+        return key
 
     def _look_up(self, event_id: str) -> _Known | None:
         with self.database.reading() as connection:
@@ -155,14 +141,14 @@ class Inbox:
             )
         if known.digest != row["digest"] and not self._holds_same(event.id, payload):
             return self._refuse_conflict(event.id, known, payload, row["verified_with"])
-        with self.database.relaxed_transaction() as connection:
-            found = {
-                "event_key": known.key,
-                "found": known.state,
-                "verified_with": row["verified_with"],
-            }
-            connection.execute(self._note_delivery, found)
+        if not (known.state == "processing" and self.database.has_one_writer):
+            self._count_delivery(known, row["verified_with"])
         return Recorded(known.key, event.id, known.state, is_new=False)
+
+    def _count_delivery(self, known: _Known, verified_with: str | None) -> None:
+        row = {"event_key": known.key, "found": known.state, "verified_with": verified_with}
+        with self.database.relaxed_transaction() as connection:
+            connection.execute(self._note_delivery, row)
 
     def _holds_same(self, event_id: str, payload: bytes) -> bool:
         """Whether the stored body holds the same JSON, written in another way."""

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from flask import Flask
 
 from .. import signals
 from ..inbox.errors import InboxUnavailableError
 from ..inbox.records import Claim, Failure, Recorded
-from ..inbox.store import Inbox
 from ..resources import Event, Resource
 from .calling import describe
 from .handlers import HandlerRegistry
 from .jobs import Job, Jobs, tell_observers
 from .results import DispatchResult
 from .running import JobRun, PlainRun
+
+if TYPE_CHECKING:
+    from ..inbox.store import Inbox
 
 logger = logging.getLogger(__name__)
 

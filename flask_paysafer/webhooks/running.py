@@ -7,15 +7,17 @@ is written. A crash between the two runs the handler again: at least once.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from flask import Flask
 
 from ..inbox.records import Claim
-from ..inbox.store import Inbox
 from ..resources import Event
 from .calling import fresh_context
 from .jobs import Job
+
+if TYPE_CHECKING:
+    from ..inbox.store import Inbox
 
 
 class JobRun(Protocol):
