@@ -81,7 +81,8 @@ class Inbox:
 
         When this returns, the event is committed. A copy of a known event counts as
         the same if its bytes, or the JSON they hold, are equal; any other is
-        quarantined and reported as a conflict.
+        quarantined and reported as a conflict. An event that was ignored and is wanted
+        now is reported as pending.
 
         :param ignored: Why nothing is to be done about it; None for an event to handle.
         :raises InboxUnavailableError: if the database can't be used; nothing was stored.
@@ -92,7 +93,9 @@ class Inbox:
         ) | {"type": event.type, "object_id": _object_id(event), "created": event.created}
         key = self._insert_new(row)
         if key is None:
-            return self._record_again(event, payload, row)
+            known = self._record_again(event, payload, row)
+            is_wanted_now = known.state == "ignored" and ignored is None
+            return known._replace(state="pending") if is_wanted_now else known
         claim = Claim(key, 1, 1, is_first=True) if state == "processing" else None
         return Recorded(key, event.id, "pending" if claim else state, is_new=True, claim=claim)
 

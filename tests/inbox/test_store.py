@@ -115,6 +115,16 @@ def test_event_nobody_wants_is_ignored_with_the_reason(inbox: Inbox) -> None:
     assert rows(inbox) == [("evt_1", "ignored")]
 
 
+def test_ignored_event_that_is_wanted_by_now_is_to_be_handled(inbox: Inbox) -> None:
+    body = event_body("evt_1")
+    first = record(inbox, body, ignored="no handler")
+
+    again = record(inbox, body)
+
+    assert (again.state, again.is_new) == ("pending", False)
+    assert inbox.claims.take(first.key) is not None
+
+
 def test_one_of_many_simultaneous_deliveries_is_new(make_inbox: MakeInbox) -> None:
     inboxes = [make_inbox() for _ in range(8)]
     body = event_body("evt_1")
