@@ -20,7 +20,7 @@ from ..inbox.errors import InboxUnavailableError
 from ..inbox.records import Recorded
 from ..resources import Event
 from .answers import INVALID_SIGNATURE, Answer, Refusal, come_again, received
-from .observers import notify
+from .jobs import tell_observers
 from .results import DispatchResult
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class WebhookIntake:
         reason = printable(refusal.reason)
         status = refusal.answer.status
         logger.warning("Webhook refused (%d): %s. %s", status, reason, refusal.cure)
-        notify(signals.webhook_rejected, self.sender, reason=reason, status=status)
+        tell_observers(signals.webhook_rejected, self.sender, reason=reason, status=status)
         return refusal.answer
 
     def _unavailable(self, error: InboxUnavailableError) -> Answer:
@@ -128,8 +128,8 @@ class WebhookIntake:
             )
         except InvalidPayloadError as error:
             return self._set_aside(body, error, verified_with)
-        if recorded.is_new:
-            notify(signals.event_received, self.sender, event=event)
+        if recorded.is_new and recorded.state == "ignored":
+            tell_observers(signals.event_received, self.sender, event=event)
         if recorded.conflict:
             return received(quarantined=True)
         return _ANSWERS_BY_STATE.get(recorded.state) or self._dispatch(recorded, event)
