@@ -46,6 +46,9 @@ KEY_LIFE = 23 * 3600.0
 PAUSE = 1.0
 """Seconds between two questions about one attempt, however many pages wait for it."""
 
+READING_TIME = 8.0
+"""Seconds that reading back may take: a customer is looking at a page meanwhile."""
+
 CLOCK_SKEW = 3600
 """How far PaySafer's clock may differ from ours when payments are looked for."""
 
@@ -59,6 +62,7 @@ class Settler:
     def __init__(self, client: PaySaferClient, store: CheckoutStore, *, deadline: float) -> None:
         self._client = client
         self._store = store
+        self._reading_time = min(READING_TIME, deadline)
         self.lease = deadline + 5.0
         """How long a worker may take to ask; after that another one asks."""
 
@@ -106,6 +110,10 @@ class Settler:
             self.note(attempt, payment)
 
     def _declined(self, attempt: Attempt, error: errors.CardError) -> None:
+        if error.outcome == "unknown":
+            # It declines this call; an earlier one under the key may still be under way.
+            self._look_for(attempt)
+            return
         self._store.note_payment(attempt, error.payment_id, "failed", failure=decline_of(error))
 
     def _refused(self, attempt: Attempt, error: errors.APIError, *, is_first: bool) -> None:
@@ -163,7 +171,7 @@ class Settler:
 
     def _retrieve(self, attempt: Attempt, payment_id: str) -> None:
         try:
-            payment = self._client.payments.retrieve(payment_id)
+            payment = self._client.payments.retrieve(payment_id, deadline=self._reading_time)
         except (errors.APIError, errors.APIConnectionError) as error:
             self._wait(attempt, f"reading it back failed ({type(error).__name__})")
         else:
@@ -189,7 +197,9 @@ class Settler:
     def _listed(self, attempt: Attempt) -> tuple[Mapping[str, Any] | None, bool]:
         """Return the attempt's payment, and whether the list was read far enough."""
         oldest = int(attempt.begun_at) - CLOCK_SKEW
-        page = self._client.payments.list(limit=100, created={"gte": oldest})
+        page = self._client.payments.list(
+            limit=100, created={"gte": oldest}, deadline=self._reading_time
+        )
         for count, payment in enumerate(page):
             if is_of(payment, attempt):
                 return payment, True
@@ -237,7 +247,7 @@ class Settler:
 
     def _reread_payment(self, attempt: Attempt, payment_id: str) -> None:
         try:
-            payment = self._client.payments.retrieve(payment_id)
+            payment = self._client.payments.retrieve(payment_id, deadline=self._reading_time)
         except (errors.APIError, errors.APIConnectionError) as error:
             self._wait(attempt, f"it can't be cancelled ({type(error).__name__})")
             return

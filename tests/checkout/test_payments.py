@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from flask_paysafer.checkout.payments import challenge_url, creation, money_of
 from flask_paysafer.money import Money
 from tests.checkout.test_orders import an_order
 
-ASKED = {
+ASKED: dict[str, Any] = {
     "payment_method": "tok_1",
     "return_url": "https://shop.example/paysafer/checkout/1234",
     "shop": "5h0p",
