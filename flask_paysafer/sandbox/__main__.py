@@ -1,0 +1,108 @@
+"""``python -m flask_paysafer.sandbox``: start a local PaySafer."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from types import FrameType
+
+from flask_paysafer.errors import ConfigurationError
+
+from .postman import SIGN_WITH
+from .sandbox import Sandbox
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve a sandbox until SIGTERM or Ctrl-C; return the exit status."""
+    options = _parser().parse_args(arguments)
+    stopped = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopped.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    try:
+        with _sandbox(options) as sandbox, sandbox.serve(options.port, options.host):
+            _say_where(sandbox)
+            stopped.wait()
+    except (ConfigurationError, OSError) as error:
+        sys.stderr.write(f"The sandbox can't start: {error}\n")
+        return 1
+    return 0
+
+
+def _sandbox(options: argparse.Namespace) -> Sandbox:
+    return Sandbox(
+        db=options.db,
+        clock_rate=options.clock_rate,
+        strict=options.strict,
+        idempotency=options.idempotency,
+        allow_remote_webhooks=options.allow_remote_webhooks,
+        sign_with=options.sign_with,
+        signature_scheme=options.signature_scheme,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m flask_paysafer.sandbox",
+        description="A local PaySafer: the API under /v1, the dashboard at /.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen (%(default)s)")
+    parser.add_argument("--port", type=int, default=4242, help="0 takes a free one (%(default)s)")
+    parser.add_argument("--db", metavar="FILE", help="keep everything in this file")
+    parser.add_argument("--strict", action="store_true", help="refuse what is only assumed")
+    parser.add_argument(
+        "--clock-rate", type=_rate, metavar="N", help="virtual seconds per second; 0 stands still"
+    )
+    parser.add_argument(
+        "--idempotency",
+        choices=("replay", "strict"),
+        default="replay",
+        help="strict: any reuse of a key is 409 (%(default)s)",
+    )
+    parser.add_argument(
+        "--allow-remote-webhooks",
+        action="store_true",
+        help="deliver webhooks to other machines too",
+    )
+    parser.add_argument(
+        "--sign-with",
+        choices=SIGN_WITH,
+        default="auto",
+        help="the time that signatures carry (%(default)s: virtual, unless the shop refuses it)",
+    )
+    parser.add_argument(
+        "--signature-scheme",
+        choices=("timestamped", "body"),
+        default="timestamped",
+        help="as PAYSAFER_SIGNATURE_SCHEME of the shop (%(default)s)",
+    )
+    return parser
+
+
+def _rate(text: str) -> float:
+    rate = float(text)
+    if not 0 <= rate <= 1_000_000:
+        raise argparse.ArgumentTypeError("must be from 0 to 1000000")
+    return rate
+
+
+def _say_where(sandbox: Sandbox) -> None:
+    sys.stdout.write(
+        f"PaySafer's sandbox answers at {sandbox.url} (dashboard: {sandbox.url}/)\n"
+        "Settings for your shop:\n"
+        f"  PAYSAFER_API_BASE={sandbox.url}/v1\n"
+        "  PAYSAFER_SECRET_KEY=sk_test_acmeshop1\n"
+        "  PAYSAFER_PUBLISHABLE_KEY=pk_test_acmeshop1\n"
+        "Stop it with Ctrl-C.\n"
+    )
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""Webhook endpoints: where events are delivered to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .account import Account, Result
+from .failures import invalid
+from .ids import random_text
+from .ledger import Row, shown
+
+
+def create(account: Account, data: dict[str, Any]) -> Result:
+    """Register an address; this answer alone holds the signing secret."""
+    problem = account.link_problem(data["url"])
+    if problem:
+        raise invalid("url", problem)
+    secret = f"whsec_{random_text(32)}"
+    endpoint = account.new(
+        "we",
+        "webhook_endpoint",
+        {
+            "url": data["url"],
+            "enabled_events": data.get("enabled_events", ["*"]),
+            "status": "enabled",
+            "_secret": secret,
+        },
+    )
+    return Result({**shown(endpoint), "secret": secret})
+
+
+def retrieve(account: Account, endpoint_id: str) -> Result:
+    """Return the endpoint without its secret."""
+    return Result(shown(account.find("webhook_endpoint", endpoint_id)))
+
+
+def delete(account: Account, endpoint_id: str) -> Result:
+    """Stop delivering there; what still waits is given up."""
+    account.find("webhook_endpoint", endpoint_id)
+    account.ledger.discard("webhook_endpoint", account.realm, endpoint_id)
+    return Result({"id": endpoint_id, "object": "webhook_endpoint", "deleted": True})
+
+
+def wants(endpoint: Row, event_type: str) -> bool:
+    """Tell whether events of this type go to the endpoint."""
+    enabled = endpoint["enabled_events"]
+    return endpoint["status"] == "enabled" and ("*" in enabled or event_type in enabled)

@@ -1,0 +1,129 @@
+"""Faults that were armed: what goes wrong, for which requests, how many times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from .failures import ApiError, invalid
+from .fields import Choice, Integer, Kind, Record, Schema, Text
+from .ids import new_id
+
+BEFORE_WORK = frozenset({"error-500", "rate-limit"})
+"""Nothing is done, and nothing is stored for the key."""
+AFTER_WORK = frozenset({"lost-answer", "truncate", "bad-json", "drip"})
+"""Everything is done, and the answer suffers."""
+API_KINDS = (*sorted(BEFORE_WORK), "delay", *sorted(AFTER_WORK))
+WEBHOOK_KINDS = ("duplicate-delivery", "reorder-deliveries")
+HEADER = "PaySafer-Sandbox-Fault"
+DEFAULT_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """How long something takes: a number that may have a fraction."""
+
+    maximum: float = 3600
+
+    def check(self, value: Any, param: str) -> float:
+        """See :meth:`.fields.Kind.check`."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise invalid(param, "must be a number of seconds.")
+        if not 0 <= value <= self.maximum:
+            raise invalid(param, f"must be from 0 to {self.maximum} seconds.")
+        return float(value)
+
+    def schema(self) -> Schema:
+        """See :meth:`.fields.Kind.schema`."""
+        return {"type": "number", "minimum": 0, "maximum": self.maximum}
+
+
+_FIELDS: dict[str, Kind] = {
+    "kind": Choice((*API_KINDS, *WEBHOOK_KINDS)),
+    "method": Text(16),
+    "path": Text(2048),
+    "times": Integer(1, 1_000_000),
+    "seconds": Seconds(),
+}
+ARM_FAULT = Record(_FIELDS, required=("kind",))
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault that waits for a request."""
+
+    id: str
+    kind: str
+    method: str | None = None
+    path: str | None = None
+    """As in the URL, ``/v1`` included; ``*`` stands for anything."""
+    times: int = 1
+    seconds: float = DEFAULT_SECONDS
+    """How long ``delay`` and ``drip`` take, in real seconds."""
+
+    def fits(self, method: str, path: str) -> bool:
+        """Tell whether it is meant for this request."""
+        return (self.method is None or self.method.upper() == method) and (
+            self.path is None or self.path == path or fnmatchcase(path, self.path)
+        )
+
+    def shown(self) -> dict[str, Any]:
+        """Return it as steering shows it."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+class Faults:
+    """What is armed, oldest first; the caller holds the ledger's lock."""
+
+    def __init__(self) -> None:
+        self._armed: list[Fault] = []
+
+    def arm(self, data: dict[str, Any]) -> Fault:
+        """Arm a fault.
+
+        :raises ApiError: 400 for an unknown kind and the like.
+        """
+        fault = Fault(new_id("flt"), **ARM_FAULT.check(data))
+        self._armed.append(fault)
+        return fault
+
+    def take(self, kinds: tuple[str, ...], method: str, path: str) -> Fault | None:
+        """Return the first fault of these kinds that fits, and count it as used."""
+        for place, fault in enumerate(self._armed):
+            if fault.kind in kinds and fault.fits(method, path):
+                self._armed[place : place + 1] = _used(fault)
+                return fault
+        return None
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Return what is still armed."""
+        return [fault.shown() for fault in self._armed]
+
+    def clear(self) -> None:
+        """Disarm everything."""
+        self._armed.clear()
+
+
+def _used(fault: Fault) -> list[Fault]:
+    return [replace(fault, times=fault.times - 1)] if fault.times > 1 else []
+
+
+def asked_for(header: str) -> Fault:
+    """Return the fault that a request asks for itself: ``drip`` or ``delay; seconds=2``.
+
+    :raises ApiError: 400 for a header that can't be read.
+    """
+    kind, _, options = (part.strip() for part in header.partition(";"))
+    name, _, seconds = (part.strip() for part in options.partition("="))
+    if kind not in API_KINDS or (options and name != "seconds"):
+        raise _unreadable()
+    try:
+        duration = Seconds().check(float(seconds), HEADER) if options else DEFAULT_SECONDS
+    except ValueError:
+        raise _unreadable() from None
+    return Fault("header", kind, seconds=duration)
+
+
+def _unreadable() -> ApiError:
+    return invalid(HEADER, f"must be one of {', '.join(API_KINDS)}, perhaps with '; seconds=2'.")

@@ -1,0 +1,219 @@
+"""Say once what a field of a request may hold: it is checked and described from here.
+
+Each kind has ``check`` (the value, or an :class:`ApiError` that names the
+field) and ``schema`` (the same rule as JSON Schema, for the description), so
+that the two can't drift apart. JSON's types are taken strictly: ``true`` is no
+integer, and ``null`` is nothing that may be sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .failures import ApiError, invalid
+
+Schema = dict[str, Any]
+
+
+class Kind(Protocol):
+    """What a field may hold."""
+
+    def check(self, value: Any, param: str) -> Any:
+        """Return the value, if it may stand in the field ``param``."""
+
+    def schema(self) -> Schema:
+        """Return the same rule as JSON Schema."""
+
+
+@dataclass(frozen=True)
+class Integer:
+    """A whole number."""
+
+    minimum: int
+    maximum: int
+
+    def check(self, value: Any, param: str) -> int:
+        """See :meth:`Kind.check`."""
+        if type(value) is not int:
+            raise invalid(param, "must be an integer.")
+        if not self.minimum <= value <= self.maximum:
+            raise invalid(param, f"must be from {self.minimum} to {self.maximum}.")
+        return value
+
+    def schema(self) -> Schema:
+        """See :meth:`Kind.schema`."""
+        return {"type": "integer", "minimum": self.minimum, "maximum": self.maximum}
+
+
+@dataclass(frozen=True)
+class Flag:
+    """True or false."""
+
+    def check(self, value: Any, param: str) -> bool:
+        """See :meth:`Kind.check`."""
+        if not isinstance(value, bool):
+            raise invalid(param, "must be true or false.")
+        return value
+
+    def schema(self) -> Schema:
+        """See :meth:`Kind.schema`."""
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True)
+class Text:
+    """A string, perhaps of one form."""
+
+    maximum: int
+    pattern: str | None = None
+    meaning: str = ""
+    """What the pattern asks for, for the error message."""
+    rule: Callable[[str], str | None] | None = None
+    """What no pattern can say: returns what is wrong, or None."""
+
+    def check(self, value: Any, param: str) -> str:
+        """See :meth:`Kind.check`."""
+        if not isinstance(value, str):
+            raise invalid(param, "must be a string.")
+        if len(value) > self.maximum:
+            raise invalid(param, f"must be at most {self.maximum} characters long.")
+        if self.pattern and not re.fullmatch(self.pattern, value):
+            raise invalid(param, f"must be {self.meaning}.")
+        wrong = self.rule(value) if self.rule else None
+        if wrong:
+            raise invalid(param, wrong)
+        return value
+
+    def schema(self) -> Schema:
+        """See :meth:`Kind.schema`."""
+        schema: Schema = {"type": "string", "maxLength": self.maximum}
+        if self.pattern:
+            schema["pattern"] = f"^{self.pattern}$"
+        return schema
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few strings."""
+
+    values: tuple[str, ...]
+
+    def check(self, value: Any, param: str) -> str:
+        """See :meth:`Kind.check`."""
+        if not isinstance(value, str) or value not in self.values:
+            raise invalid(param, f"must be one of {', '.join(self.values)}.")
+        return value
+
+    def schema(self) -> Schema:
+        """See :meth:`Kind.schema`."""
+        return {"type": "string", "enum": list(self.values)}
+
+
+@dataclass(frozen=True)
+class StringMap:
+    """An object of strings: metadata."""
+
+    keys: int = 50
+    key_length: int = 40
+    value_length: int = 500
+
+    def check(self, value: Any, param: str) -> dict[str, str]:
+        """See :meth:`Kind.check`."""
+        if not isinstance(value, dict):
+            raise invalid(param, "must be an object of strings.")
+        if len(value) > self.keys:
+            raise invalid(param, f"must hold at most {self.keys} keys.")
+        for name, text in value.items():
+            self._check_pair(name, text, param)
+        return dict(value)
+
+    def _check_pair(self, name: str, text: Any, param: str) -> None:
+        if not 1 <= len(name) <= self.key_length:
+            raise invalid(param, f"its keys must be 1 to {self.key_length} characters long.")
+        if not isinstance(text, str):
+            raise invalid(f"{param}[{name}]", "must be a string.")
+        if len(text) > self.value_length:
+            raise invalid(
+                f"{param}[{name}]", f"must be at most {self.value_length} characters long."
+            )
+
+    def schema(self) -> Schema:
+        """See :meth:`Kind.schema`."""
+        return {
+            "type": "object",
+            "maxProperties": self.keys,
+            "propertyNames": {"minLength": 1, "maxLength": self.key_length},
+            "additionalProperties": {"type": "string", "maxLength": self.value_length},
+        }
+
+
+@dataclass(frozen=True)
+class Several:
+    """A list without repetitions."""
+
+    item: Kind
+    minimum: int = 1
+
+    def check(self, value: Any, param: str) -> list[Any]:
+        """See :meth:`Kind.check`."""
+        if not isinstance(value, list) or len(value) < self.minimum:
+            raise invalid(param, f"must be a list of at least {self.minimum}.")
+        items = [self.item.check(item, f"{param}[{place}]") for place, item in enumerate(value)]
+        if len(set(items)) < len(items):
+            raise invalid(param, "must not name anything twice.")
+        return items
+
+    def schema(self) -> Schema:
+        """See :meth:`Kind.schema`."""
+        return {
+            "type": "array",
+            "minItems": self.minimum,
+            "uniqueItems": True,
+            "items": self.item.schema(),
+        }
+
+
+@dataclass(frozen=True)
+class Record:
+    """An object with known fields; the body of a request is one."""
+
+    fields: dict[str, Kind]
+    required: tuple[str, ...] = ()
+
+    def check(self, value: Any, param: str = "") -> dict[str, Any]:
+        """See :meth:`Kind.check`."""
+        if not isinstance(value, dict):
+            raise invalid(param or "body", "must be a JSON object.")
+        for name in value:
+            if name not in self.fields:
+                self._refuse("parameter_unknown", "Received unknown parameter", param, name)
+        for name in self.required:
+            if name not in value:
+                self._refuse("parameter_missing", "Missing required parameter", param, name)
+        return {
+            name: self.fields[name].check(given, _inside(param, name))
+            for name, given in value.items()
+        }
+
+    def _refuse(self, failure: str, message: str, param: str, name: str) -> None:
+        # A name can be as long as the body: the message repeats only its beginning.
+        path = _inside(param, name)[:200]
+        raise ApiError(failure, f"{message}: {path}", param=path)
+
+    def schema(self) -> Schema:
+        """See :meth:`Kind.schema`."""
+        schema: Schema = {
+            "type": "object",
+            "properties": {name: kind.schema() for name, kind in self.fields.items()},
+            "additionalProperties": False,
+        }
+        if self.required:
+            schema["required"] = list(self.required)
+        return schema
+
+
+def _inside(param: str, name: str) -> str:
+    return f"{param}[{name}]" if param else name

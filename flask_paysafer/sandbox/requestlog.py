@@ -1,0 +1,85 @@
+"""The last requests and their answers, for the dashboard and for ``GET requests``.
+
+Card data and keys are masked before anything is kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+_LENGTH = 2000
+_MAX_BODY = 65536
+_MASKED_HEADERS = {"authorization", "cookie"}
+_SECRET_FIELDS = {"number", "cvc"}
+
+
+@dataclass
+class Logged:
+    """One request to the API, filled in as it goes its way."""
+
+    id: str
+    at: float
+    method: str
+    path: str
+    query: str = ""
+    account: str | None = None
+    mode: str | None = None
+    idempotency_key: str | None = None
+    fault: str | None = None
+    replayed: bool = False
+    status: int | None = None
+    route: str | None = None
+    request: dict[str, Any] = field(default_factory=dict)
+    response: dict[str, Any] = field(default_factory=dict)
+
+    def shown(self) -> dict[str, Any]:
+        """Return it as ``GET requests`` lists it."""
+        return {**vars(self), "at": int(self.at)}
+
+
+class RequestLog:
+    """The latest requests, oldest first; appending is safe from every thread."""
+
+    def __init__(self) -> None:
+        self._entries: deque[Logged] = deque(maxlen=_LENGTH)
+
+    def add(self, entry: Logged) -> None:
+        """Keep one more; the oldest makes room."""
+        self._entries.append(entry)
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Return everything kept."""
+        return [entry.shown() for entry in list(self._entries)]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._entries.clear()
+
+
+def safe_headers(headers: dict[str, str]) -> dict[str, str]:
+    """Return the headers without what they must keep to themselves."""
+    return {
+        name: "…" if name.lower() in _MASKED_HEADERS else value for name, value in headers.items()
+    }
+
+
+def safe_body(body: bytes) -> str:
+    """Return the body as text, with card numbers and CVCs masked."""
+    text = body[:_MAX_BODY].decode("utf-8", "replace")
+    if '"card"' not in text:
+        return text
+    try:
+        return json.dumps(_masked(json.loads(text)))
+    except (ValueError, RecursionError):
+        return "(not shown: it may hold a card)"
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: "…" if name in _SECRET_FIELDS else _masked(inner) for name, inner in value.items()
+        }
+    return [_masked(inner) for inner in value] if isinstance(value, list) else value
