@@ -1,1 +1,75 @@
-"""Payments through PaySafer for Flask: webhooks, API client, checkout."""
+"""Payments through PaySafer for Flask: webhooks, API client, checkout.
+
+The names below are the whole public surface; all else may change. Each is
+imported at its first use, so that ``import flask_paysafer`` costs little.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import errors, signals
+
+if TYPE_CHECKING:
+    from .checkout.orders import CheckoutOrder
+    from .client import AsyncPaySaferClient, PaySaferClient
+    from .extension import PaySafer
+    from .idempotency import idempotency_key
+    from .money import Money
+    from .resources import (
+        Customer,
+        Dispute,
+        Event,
+        Page,
+        Payment,
+        Payout,
+        Token,
+        WebhookEndpoint,
+    )
+    from .webhooks.verification import Webhook
+
+__all__ = [
+    "AsyncPaySaferClient",
+    "CheckoutOrder",
+    "Customer",
+    "Dispute",
+    "Event",
+    "Money",
+    "Page",
+    "PaySafer",
+    "PaySaferClient",
+    "Payment",
+    "Payout",
+    "Token",
+    "Webhook",
+    "WebhookEndpoint",
+    "errors",
+    "idempotency_key",
+    "signals",
+]
+
+_HOMES = {
+    "AsyncPaySaferClient": "client",
+    "CheckoutOrder": "checkout.orders",
+    "Money": "money",
+    "PaySafer": "extension",
+    "PaySaferClient": "client",
+    "Webhook": "webhooks.verification",
+    "idempotency_key": "idempotency",
+} | dict.fromkeys(
+    ("Customer", "Dispute", "Event", "Page", "Payment", "Payout", "Token", "WebhookEndpoint"),
+    "resources",
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,1 +1,211 @@
-"""The extension."""
+"""The extension: joins PaySafer's parts to a Flask app."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from flask import Blueprint, Flask
+
+from .config import Config, load_config
+from .errors import ConfigurationError
+from .state import (
+    AppState,
+    ClientOptions,
+    MerchantCode,
+    OperatorCheck,
+    OrderLoader,
+    add_state,
+    get_state,
+)
+from .webhooks.intake import WebhookIntake
+from .webhooks.views import add_webhook_routes
+
+if TYPE_CHECKING:
+    from .checkout.orders import CheckoutOrder
+    from .client import AsyncPaySaferClient, PaySaferClient
+    from .inbox.store import Inbox
+    from .resources import Event
+    from .webhooks.dispatch import Dispatcher
+
+HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
+LoaderT = TypeVar("LoaderT", bound=OrderLoader)
+CheckT = TypeVar("CheckT", bound=OperatorCheck)
+
+
+class PaySafer:
+    """Payments through PaySafer for a Flask app.
+
+    Make one at module level, register handlers on it, and join it to the app in
+    the factory with :meth:`init_app`. It keeps nothing of the app, so one object
+    serves several apps.
+
+    :param app: Joined at once; else call :meth:`init_app`.
+    :param db: The shop's Flask-SQLAlchemy or Flask-SQLAlchemy-Lite object. The
+        inbox then lives in the shop's own database, and a handler's writes through
+        ``db.session`` are committed together with the note that it is done:
+        exactly once, whatever dies.
+    :param name: The account, where an app has several: ``"paysafer_eu"`` reads
+        ``PAYSAFER_EU_…`` and has its own routes and its own part of the inbox.
+    :param transport: An httpx transport for :attr:`client`, such as a proxy or a mock.
+    :param async_transport: The same for :attr:`async_client`.
+    :param hooks: Called with a record of every attempt of every API call.
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        *,
+        db: Any = None,
+        name: str = "paysafer",
+        transport: Any = None,
+        async_transport: Any = None,
+        hooks: Sequence[Any] = (),
+    ) -> None:
+        self.name = name
+        self._db = db
+        self._code = MerchantCode()
+        self._client_options = ClientOptions(
+            transport=transport, async_transport=async_transport, hooks=hooks
+        )
+        if db is not None:
+            _show_tables_to_migrations(db)
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Read the settings and add routes, commands and template helpers to ``app``.
+
+        Settings come from ``app.config``, else from environment variables of the
+        same name; every one is described in the docs' settings page.
+
+        :raises ConfigurationError: for a setting that is wrong, or if this name is
+            already registered on ``app``.
+        """
+        config = load_config(app.config, os.environ, name=self.name, testing=app.testing)
+        if self._db is not None and config.inbox_url is not None:
+            raise ConfigurationError(
+                f"{config.setting('INBOX_URL')} is set, and PaySafer(db=…) keeps the inbox in the "
+                "shop's own database. Remove one of them."
+            )
+        state = AppState(
+            app=app,
+            config=config,
+            code=self._code,
+            make_dispatcher=_make_dispatcher,
+            client_options=self._client_options,
+            db=self._db,
+        )
+        add_state(state)
+        app.register_blueprint(_create_blueprint(state))
+        _add_commands(app)
+
+    def on(
+        self,
+        *types: str,
+        name: str | None = None,
+        unknown_ok: bool = False,
+        stale: Literal["skip"] | None = None,
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler: a function of one event that must succeed.
+
+        Handlers are held strongly and run in registration order, each alone: one
+        that fails doesn't stop the others, and what is done is not done again.
+
+        :param types: Exact types (``"payment.completed"``), ``"payment.*"``, or ``"*"``.
+        :param name: What the ledger knows it by; ``module.qualname`` by default. Keep
+            it when you rename the function, or events that are not done run it anew.
+        :param unknown_ok: Accept a type that PaySafer does not document (yet).
+        :param stale: ``"skip"`` skips an event older than one already handled for the
+            same object.
+        :raises ConfigurationError: for a misspelt type, or a name that another
+            function has.
+        """
+        return self._code.registry.on(*types, name=name, unknown_ok=unknown_ok, stale=stale)
+
+    def order_loader(self, function: LoaderT) -> LoaderT:
+        """Register the function that says what an order costs.
+
+        It is called as ``function(reference)`` in the request and returns a
+        :class:`~flask_paysafer.CheckoutOrder`, or None where there is no such order
+        (for this customer): the page is then a 404.
+        """
+        self._code.order_loader = function
+        return function
+
+    def operator_required(self, function: CheckT) -> CheckT:
+        """Register the function that says who may see the operator page.
+
+        It is called without arguments in the request. Anything but a true answer,
+        and no function at all, is a 404.
+        """
+        self._code.operator_check = function
+        return function
+
+    def order_for(self, event: Event) -> CheckoutOrder | None:
+        """Return the order that a payment's event is for, if both agree.
+
+        Call it in a handler before you fulfil. None where the payment was not made
+        by this checkout.
+
+        :raises PaySaferError: if amount or currency differ from the order's: the event
+            is then ``failed``, for the operator to look at, and never a fulfilment.
+        """
+        return self._state.checkout.order_for(event)
+
+    @property
+    def config(self) -> Config:
+        """The current app's settings."""
+        return self._state.config
+
+    @property
+    def client(self) -> PaySaferClient:
+        """The current app's API client.
+
+        :raises ConfigurationError: without a secret key.
+        """
+        return self._state.client
+
+    @property
+    def async_client(self) -> AsyncPaySaferClient:
+        """The current app's API client for ``async`` views.
+
+        :raises ConfigurationError: without a secret key.
+        """
+        return self._state.async_client
+
+    @property
+    def inbox(self) -> Inbox:
+        """Where the current app's events are kept."""
+        return self._state.inbox
+
+    @property
+    def _state(self) -> AppState:
+        return get_state(name=self.name)
+
+
+def _show_tables_to_migrations(db: Any) -> None:
+    from .inbox.merchant import tables_of
+
+    tables_of(db)
+
+
+def _create_blueprint(state: AppState) -> Blueprint:
+    blueprint = Blueprint(state.config.name, __name__, url_prefix=state.config.url_prefix or None)
+    intake = WebhookIntake(state.config, lambda: state.inbox, lambda: state.dispatcher, state.app)
+    add_webhook_routes(blueprint, intake)
+    return blueprint
+
+
+def _make_dispatcher(state: AppState) -> Dispatcher:
+    from .webhooks.dispatch import InlineDispatcher
+
+    return InlineDispatcher(state.event_run, state.inbox)
+
+
+def _add_commands(app: Flask) -> None:
+    if "paysafer" not in app.cli.commands:
+        from .cli import paysafer_cli
+
+        app.cli.add_command(paysafer_cli)

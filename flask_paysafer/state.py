@@ -3,22 +3,55 @@
 One :class:`AppState` per app and extension name lives in
 ``app.extensions["paysafer"]``, so several apps and several accounts share
 nothing. Whatever touches a database or the network is built at its first use:
-a shop that only takes checkouts never opens an inbox.
+a shop that only takes checkouts never runs a handler, and ``import`` loads
+neither SQLAlchemy nor httpx.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Flask, current_app
 
 from .config import Config
-from .errors import ConfigurationError
+from .errors import ConfigurationError, PaySaferError
+from .resources import Event, Resource
+from .webhooks.handlers import HandlerRegistry
+
+if TYPE_CHECKING:
+    from .checkout.orders import CheckoutOrder
+    from .checkout.service import Checkout
+    from .client import AsyncPaySaferClient, PaySaferClient
+    from .inbox.store import Inbox
+    from .webhooks.dispatch import Dispatcher, EventRun
+
+T = TypeVar("T")
+
+OrderLoader = Callable[[str], "CheckoutOrder | None"]
+OperatorCheck = Callable[[], object]
 
 _KEY = "paysafer"
+
+
+@dataclass
+class MerchantCode:
+    """What the merchant registered on the extension: the same for every app that has it."""
+
+    registry: HandlerRegistry = field(default_factory=HandlerRegistry)
+    order_loader: OrderLoader | None = None
+    operator_check: OperatorCheck | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientOptions:
+    """What the settings can't say of the API client."""
+
+    transport: Any = None
+    async_transport: Any = None
+    hooks: Sequence[Any] = ()
 
 
 @dataclass(eq=False, kw_only=True)
@@ -27,16 +60,143 @@ class AppState:
 
     app: Flask
     config: Config
+    code: MerchantCode
+    make_dispatcher: Callable[[AppState], Dispatcher]
+    client_options: ClientOptions = field(default_factory=ClientOptions)
     db: Any = None
     _lock: RLock = field(default_factory=RLock, repr=False)
     _built: dict[str, Any] = field(default_factory=dict, repr=False)
 
-    def _once(self, name: str, build: Callable[[], Any]) -> Any:
+    @property
+    def registry(self) -> HandlerRegistry:
+        """The merchant's handlers."""
+        return self.code.registry
+
+    @property
+    def client(self) -> PaySaferClient:
+        """The API client, by the settings.
+
+        :raises ConfigurationError: without a secret key.
+        """
+        return self._once("client", self._make_client)
+
+    @property
+    def async_client(self) -> AsyncPaySaferClient:
+        """The same, for ``async`` views.
+
+        :raises ConfigurationError: without a secret key.
+        """
+        return self._once("async_client", self._make_async_client)
+
+    @property
+    def inbox(self) -> Inbox:
+        """Where events are kept. No database is touched before its first use."""
+        return self._once("inbox", self._open_inbox)
+
+    @property
+    def event_run(self) -> EventRun:
+        """What runs an event's handlers."""
+        return self._once("event_run", self._make_event_run)
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """What takes a stored event to its handlers, as ``PAYSAFER_DISPATCH`` says."""
+        return self._once("dispatcher", lambda: self.make_dispatcher(self))
+
+    @property
+    def checkout(self) -> Checkout:
+        """What decides about payments of orders."""
+        return self._once("checkout", self._make_checkout)
+
+    def _once(self, name: str, make: Callable[[], T]) -> T:
         if name not in self._built:
             with self._lock:
                 if name not in self._built:
-                    self._built[name] = build()
-        return self._built[name]
+                    self._built[name] = make()
+        built: T = self._built[name]
+        return built
+
+    def _make_client(self) -> PaySaferClient:
+        from .client import PaySaferClient
+
+        return PaySaferClient(**self._client_arguments(), transport=self.client_options.transport)
+
+    def _make_async_client(self) -> AsyncPaySaferClient:
+        from .client import AsyncPaySaferClient
+
+        return AsyncPaySaferClient(
+            **self._client_arguments(), transport=self.client_options.async_transport
+        )
+
+    def _client_arguments(self) -> dict[str, Any]:
+        config = self.config
+        if config.secret_key is None:
+            raise ConfigurationError(
+                f"{config.setting('SECRET_KEY')} is not set: calls to PaySafer need the secret "
+                "key (sk_test_… or sk_live_…)."
+            )
+        return {
+            "secret_key": config.secret_key,
+            "publishable_key": config.publishable_key,
+            "base_url": config.api_base,
+            "api_version": config.api_version,
+            "timeout": config.timeout,
+            "deadline": config.deadline,
+            "max_retries": config.max_retries,
+            "hooks": tuple(self.client_options.hooks),
+        }
+
+    def _open_inbox(self) -> Inbox:
+        from .inbox import open_inbox
+
+        return open_inbox(self.config, self.app, db=self.db)
+
+    def _make_event_run(self) -> EventRun:
+        from .webhooks.dispatch import EventRun
+
+        return EventRun(
+            self.app, self.registry, self.inbox, db=self.db, retrieve=self.retrieve_object
+        )
+
+    def _make_checkout(self) -> Checkout:
+        from .checkout.service import Checkout
+        from .inbox.checkouts import CheckoutStore
+
+        return Checkout(
+            app=self.app,
+            config=self.config,
+            client=self.client,
+            store=CheckoutStore(
+                self.inbox.database, account=self.config.name, seal=self.inbox.seal
+            ),
+            load_order=self.load_order,
+        )
+
+    def load_order(self, reference: str) -> CheckoutOrder | None:
+        """Ask the merchant's order loader.
+
+        :raises ConfigurationError: if none is registered.
+        """
+        if self.code.order_loader is None:
+            raise ConfigurationError(
+                "The checkout has no order loader. Register a function that returns a "
+                "CheckoutOrder for a reference with @paysafer.order_loader."
+            )
+        return self.code.order_loader(reference)
+
+    def retrieve_object(self, event: Event) -> Resource:
+        """Return an event's object as it is at the API now.
+
+        :raises PaySaferError: for an object that PaySafer documents no call for.
+        """
+        services = {"payment": self.client.payments, "customer": self.client.customers}
+        service = services.get(event.data.get("object", ""))
+        if service is None:
+            raise PaySaferError(
+                f"PaySafer documents no call that retrieves the object of a {event.type} event; "
+                "use event.data."
+            )
+        return service.retrieve(event.data["id"])
 
 
 def states(app: Flask) -> Mapping[str, AppState]:
