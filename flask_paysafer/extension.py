@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from flask import Blueprint, Flask
 
+from .checkout.helpers import add_template_helpers
+from .checkout.views import add_checkout_routes
 from .config import Config, load_config
 from .errors import ConfigurationError
 from .state import (
@@ -193,8 +195,16 @@ def _show_tables_to_migrations(db: Any) -> None:
 
 def _create_blueprint(state: AppState) -> Blueprint:
     blueprint = Blueprint(state.config.name, __name__, url_prefix=state.config.url_prefix or None)
-    intake = WebhookIntake(state.config, lambda: state.inbox, lambda: state.dispatcher, state.app)
+    intake = WebhookIntake(
+        state.config,
+        lambda: state.inbox,
+        lambda: state.dispatcher,
+        state.app,
+        watch=state.watch,
+    )
     add_webhook_routes(blueprint, intake)
+    add_checkout_routes(blueprint, state.config, lambda: state.checkout)
+    add_template_helpers(state.app, state.config, lambda: state.checkout)
     return blueprint
 
 

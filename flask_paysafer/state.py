@@ -184,6 +184,11 @@ class AppState:
             )
         return self.code.order_loader(reference)
 
+    def watch(self, event: Event) -> None:
+        """Let a payment's event settle its checkout, so that the page need not ask."""
+        if self.code.order_loader is not None and event.type.startswith("payment."):
+            self.checkout.note_event(event)
+
     def retrieve_object(self, event: Event) -> Resource:
         """Return an event's object as it is at the API now.
 

@@ -62,6 +62,8 @@ class WebhookIntake:
         no database is opened before.
     :param dispatcher: Returns whoever runs the handlers; called as late.
     :param sender: The app, for signals.
+    :param watch: Told of each new event before its handlers run; like an observer, it
+        can't change the answer.
     """
 
     def __init__(
@@ -70,11 +72,14 @@ class WebhookIntake:
         inbox: Callable[[], EventStore],
         dispatcher: Callable[[], EventDispatcher],
         sender: Flask,
+        *,
+        watch: Callable[[Event], None] | None = None,
     ) -> None:
         self.config = config
         self.sender = sender
         self._inbox = inbox
         self._dispatcher = dispatcher
+        self._watch = watch
         self._scheme = signing.get_scheme(config.signature_scheme)
         self._labels = tuple(signing.fingerprint(one) for one in config.webhook_secrets)
 
@@ -130,9 +135,18 @@ class WebhookIntake:
             return self._set_aside(body, error, verified_with)
         if recorded.is_new and recorded.state == "ignored":
             tell_observers(signals.event_received, self.sender, event=event)
+        if recorded.is_new and self._watch is not None:
+            self._show(event, self._watch)
         if recorded.conflict:
             return received(quarantined=True)
         return _ANSWERS_BY_STATE.get(recorded.state) or self._dispatch(recorded, event)
+
+    @staticmethod
+    def _show(event: Event, watch: Callable[[Event], None]) -> None:
+        try:
+            watch(event)
+        except Exception:
+            logger.exception("Event %s could not be noted in its checkout.", event.id)
 
     def _reason_to_ignore(self, event: Event) -> str | None:
         keys = self.config.livemode
