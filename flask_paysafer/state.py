@@ -194,14 +194,15 @@ class AppState:
 
         :raises PaySaferError: for an object that PaySafer documents no call for.
         """
-        services = {"payment": self.client.payments, "customer": self.client.customers}
-        service = services.get(event.data.get("object", ""))
-        if service is None:
-            raise PaySaferError(
-                f"PaySafer documents no call that retrieves the object of a {event.type} event; "
-                "use event.data."
-            )
-        return service.retrieve(event.data["id"])
+        kind, found_id = event.data.get("object"), event.data["id"]
+        if kind == "payment":
+            return self.client.payments.retrieve(found_id)
+        if kind == "customer":
+            return self.client.customers.retrieve(found_id)
+        raise PaySaferError(
+            f"PaySafer documents no call that retrieves the object of a {event.type} event; "
+            "use event.data."
+        )
 
 
 def states(app: Flask) -> Mapping[str, AppState]:
