@@ -105,9 +105,16 @@ class Checkout:
         if not self._store.begin(attempt, lease=self._settler.lease):
             # Another tab, click or worker was quicker: its attempt is the one that counts.
             return self._store.current(reference) or attempt
-        signals.checkout_started.send(self._app, reference=reference, order=order)
+        self._announce(reference, order)
         self._settler.ask(attempt, is_first=True)
         return self._settler.reread(attempt)
+
+    def _announce(self, reference: str, order: CheckoutOrder) -> None:
+        try:
+            signals.checkout_started.send(self._app, reference=reference, order=order)
+        except Exception:
+            # Observers change nothing, least of all whether a customer can pay.
+            logger.exception("A receiver of the signal checkout-started failed.")
 
     def _new_attempt(
         self,

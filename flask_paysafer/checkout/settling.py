@@ -110,10 +110,6 @@ class Settler:
             self.note(attempt, payment)
 
     def _declined(self, attempt: Attempt, error: errors.CardError) -> None:
-        if error.outcome == "unknown":
-            # It declines this call; an earlier one under the key may still be under way.
-            self._look_for(attempt)
-            return
         self._store.note_payment(attempt, error.payment_id, "failed", failure=decline_of(error))
 
     def _refused(self, attempt: Attempt, error: errors.APIError, *, is_first: bool) -> None:
