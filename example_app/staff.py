@@ -1,0 +1,101 @@
+"""The staff's page: orders with capture and refund, and notices."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+from flask import (
+    Blueprint,
+    abort,
+    current_app,
+    flash,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
+from werkzeug.wrappers import Response
+
+from flask_paysafer import errors, idempotency_key
+
+from .models import Notice, Order, db
+from .payments import paysafer
+
+pages = Blueprint("staff", __name__, url_prefix="/staff")
+
+P = ParamSpec("P")
+
+
+def staff_only(view: Callable[P, str | Response]) -> Callable[P, str | Response]:
+    """Send everybody else to the sign-in page."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> str | Response:
+        if not session.get("staff"):
+            return redirect(url_for("staff.sign_in"))
+        return view(*args, **kwargs)
+
+    return guarded
+
+
+@pages.route("/sign-in", methods=["GET", "POST"])
+def sign_in() -> str | Response:
+    """Let in who knows the passcode that was printed at the start."""
+    if request.method == "POST":
+        given = request.form.get("passcode", "")
+        if hmac.compare_digest(given.encode(), current_app.config["STAFF_PASSCODE"].encode()):
+            session["staff"] = True
+            return redirect(url_for(".orders"))
+        flash("That is not the passcode. It was printed when the shop started.")
+    return render_template("shop/sign_in.html")
+
+
+@pages.get("/")
+@staff_only
+def orders() -> str:
+    """Show the latest orders and notices."""
+    latest = db.session.scalars(db.select(Order).order_by(Order.created_at.desc()).limit(50)).all()
+    notices = db.session.scalars(db.select(Notice).order_by(Notice.id.desc()).limit(20)).all()
+    return render_template("shop/staff.html", orders=latest, notices=notices)
+
+
+@pages.post("/<order_id>/capture")
+@staff_only
+def capture(order_id: str) -> Response:
+    """Charge a reserved order, once: the key is the same however often one clicks."""
+    payment = _payment_of(order_id, status="reserved")
+    key = idempotency_key("order", order_id, "capture")
+    return _ask(lambda: paysafer.client.payments.capture(payment, idempotency_key=key))
+
+
+@pages.post("/<order_id>/refund")
+@staff_only
+def refund(order_id: str) -> Response:
+    """Give back all that was paid, once."""
+    payment = _payment_of(order_id, status="paid")
+    key = idempotency_key("order", order_id, "refund")
+    return _ask(lambda: paysafer.client.payments.refund(payment, idempotency_key=key))
+
+
+def _payment_of(order_id: str, *, status: str) -> str:
+    order = db.session.get(Order, order_id)
+    if order is None or order.payment_id is None or order.status != status:
+        abort(409, "The order is not in a state for that any more. Reload the page.")
+    return order.payment_id
+
+
+def _ask(call: Callable[[], object]) -> Response:
+    """Make a call and tell the staff how it went; the webhook changes the order."""
+    try:
+        call()
+        flash("Done. The order changes as soon as PaySafer tells us.")
+    except errors.PaySaferError as error:
+        if error.outcome == "unknown":
+            flash("PaySafer did not answer. Press the button again: it can't be done twice.")
+        else:
+            flash(f"PaySafer refused: {error.message}")
+    return redirect(url_for(".orders"))

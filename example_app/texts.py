@@ -1,0 +1,79 @@
+"""The shop's words in English and Arabic, and which of them a visitor reads."""
+
+from __future__ import annotations
+
+from flask import Flask, redirect, request, session, url_for
+from werkzeug.wrappers import Response
+
+from flask_paysafer import Money
+
+from .models import CURRENCY
+
+LANGUAGES = {"en": "English", "ar": "العربية"}
+
+ARABIC = {
+    "Dallah Roasters": "محمصة دلّة",
+    "Coffee, roasted in Al Quoz, Dubai": "قهوة تُحمّص في القوز، دبي",
+    "This week's roasts": "محامص هذا الأسبوع",
+    "250 g, whole beans": "٢٥٠ غرام، حبوب كاملة",
+    "Add to basket": "أضف إلى السلة",
+    "Roasted to order: charged when it ships": "تُحمّص عند الطلب: يُخصم المبلغ عند الشحن",
+    "Basket": "السلة",
+    "Your basket is empty.": "سلتك فارغة.",
+    "Update": "تحديث",
+    "Bags": "أكياس",
+    "Total": "المجموع",
+    "Check out": "إتمام الشراء",
+    "Back to the coffees": "العودة إلى القهوة",
+    "Order": "الطلب",
+    "Pay for your order": "ادفع ثمن طلبك",
+    "Pay by card": "الدفع بالبطاقة",
+    "Staff": "الموظفون",
+    "Waiting for PaySafer to confirm the payment…": "بانتظار تأكيد الدفع من PaySafer…",
+    "Thank you! Your order is paid and on its way to packing.": (
+        "شكرًا لك! تم دفع طلبك وهو في طريقه إلى التغليف."
+    ),
+    "Thank you! Your card is charged when your roast ships.": (
+        "شكرًا لك! سيُخصم المبلغ عند شحن قهوتك."
+    ),
+    "This order was refunded.": "تم رد مبلغ هذا الطلب.",
+    "A dispute is open about this order.": "هناك نزاع مفتوح على هذا الطلب.",
+    "Not paid yet.": "لم يُدفع بعد.",
+    "open": "مفتوح",
+    "reserved": "محجوز",
+    "paid": "مدفوع",
+    "refunded": "مسترد",
+    "disputed": "متنازع عليه",
+    "lost": "خسارة",
+}
+
+
+def language() -> str:
+    """Return the visitor's language: chosen on the page, else the browser's."""
+    chosen = session.get("lang")
+    if chosen in LANGUAGES:
+        return str(chosen)
+    return request.accept_languages.best_match(LANGUAGES, "en")
+
+
+def say(text: str) -> str:
+    """Return ``text`` in the visitor's language."""
+    return ARABIC.get(text, text) if language() == "ar" else text
+
+
+def price(fils: int) -> str:
+    """Return an amount of fils as the visitor writes money."""
+    return Money(fils, CURRENCY).format("ar_AE" if language() == "ar" else "en_AE")
+
+
+def _speak(lang: str) -> Response:
+    """Remember the visitor's choice and go back to the shelf or the page asked from."""
+    if lang in LANGUAGES:
+        session["lang"] = lang
+    return redirect(url_for("storefront.shelf"))
+
+
+def init_app(app: Flask) -> None:
+    """Give the templates the visitor's words."""
+    app.add_url_rule("/language/<lang>", "language", _speak)
+    app.jinja_env.globals.update(_=say, language=language, price=price, LANGUAGES=LANGUAGES)
