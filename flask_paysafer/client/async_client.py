@@ -49,7 +49,7 @@ class AsyncPaySaferClient:
         hooks: Iterable[Hook] = (),
         rate_reserve: float | None = None,
     ) -> None:
-        from .transport import AsyncWire  # httpx is loaded with the first client
+        from .async_wire import AsyncWire  # httpx is loaded with the first client
 
         self._core = Core.configure(
             secret_key=secret_key,
@@ -62,7 +62,7 @@ class AsyncPaySaferClient:
             hooks=hooks,
             rate_reserve=rate_reserve,
         )
-        self._wire = AsyncWire(transport, is_tls=self._core.base_url.startswith("https:"))
+        self._wire = AsyncWire(transport, base_url=self._core.base_url)
         self._sleep = asyncio.sleep
         self._add_services()
 

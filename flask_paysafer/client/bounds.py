@@ -1,8 +1,8 @@
-"""Connections that heed one moment for a whole attempt.
+"""Blocking connections that heed one moment for a whole attempt.
 
 A socket's own timeout begins anew with every byte that drips in, so an answer in
 drops would keep a caller for ever. Here each operation of a socket gets what is left
-of the attempt's time.
+of the attempt's time. The classes take the part of httpcore's of the same kind.
 """
 
 from __future__ import annotations
@@ -12,14 +12,23 @@ import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
-
-# httpx's own engine, which it requires; its backends are where time can be bounded.
-import httpcore
+from typing import Any, Protocol
 
 __all__ = ["BoundBackend", "bounded"]
 
 _attempt = threading.local()
+
+
+class ConnectTimeout(TimeoutError):  # noqa: N818 (httpcore's name for it)
+    """The time was over before there was a connection."""
+
+
+class ReadTimeout(TimeoutError):  # noqa: N818 (httpcore's name for it)
+    """The time was over before the answer was whole."""
+
+
+class WriteTimeout(TimeoutError):  # noqa: N818 (httpcore's name for it)
+    """The time was over before the request was sent."""
 
 
 @contextlib.contextmanager
@@ -32,7 +41,7 @@ def bounded(expires: float) -> Iterator[None]:
         _attempt.expires = None
 
 
-def _left(timeout: float | None, error: type[Exception]) -> float | None:
+def _left(timeout: float | None, error: type[TimeoutError]) -> float | None:
     expires: float | None = getattr(_attempt, "expires", None)
     if expires is None:
         return timeout
@@ -42,11 +51,27 @@ def _left(timeout: float | None, error: type[Exception]) -> float | None:
     return left if timeout is None else min(timeout, left)
 
 
-class BoundBackend(httpcore.NetworkBackend):
-    """Opens connections that heed :func:`bounded`."""
+class Stream(Protocol):
+    """A connection."""
 
-    def __init__(self) -> None:
-        self._backend = httpcore.SyncBackend()
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes: ...
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None: ...
+
+    def close(self) -> None: ...
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> Stream: ...
+
+    def get_extra_info(self, info: str) -> Any: ...
+
+
+class Backend(Protocol):
+    """Opens connections."""
 
     def connect_tcp(
         self,
@@ -55,35 +80,52 @@ class BoundBackend(httpcore.NetworkBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
+    ) -> Stream: ...
+
+
+class BoundBackend:
+    """Opens connections that heed :func:`bounded`."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> Stream:
         """Connect, within what is left."""
-        left = _left(timeout, httpcore.ConnectTimeout)
-        return _BoundStream(
+        left = _left(timeout, ConnectTimeout)
+        return BoundStream(
             self._backend.connect_tcp(host, port, left, local_address, socket_options)
         )
 
 
-class _BoundStream(httpcore.NetworkStream):
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
+class BoundStream:
+    """A connection whose operations heed :func:`bounded`."""
+
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
+        self.close = stream.close
+        self.get_extra_info = stream.get_extra_info
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        """Read what has come, within what is left."""
+        return self._stream.read(max_bytes, _left(timeout, ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
-
-    def close(self) -> None:
-        self._stream.close()
+        """Write all, within what is left."""
+        self._stream.write(buffer, _left(timeout, WriteTimeout))
 
     def start_tls(
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
         timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        left = _left(timeout, httpcore.ConnectTimeout)
-        return _BoundStream(self._stream.start_tls(ssl_context, server_hostname, left))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
+    ) -> Stream:
+        """Shake hands, within what is left."""
+        left = _left(timeout, ConnectTimeout)
+        return BoundStream(self._stream.start_tls(ssl_context, server_hostname, left))

@@ -110,6 +110,11 @@ class Core:
             headers=self.headers + (() if headers is None else fields.headers("headers", headers)),
         )
 
+    @property
+    def host(self) -> str:
+        """What the ``Host`` header says."""
+        return self.base_url.split("/")[2]
+
     def begin(self, operation: Operation[T]) -> Steps[T]:
         """Return the steps of a call."""
         return Exchange(operation, self._prepare, self._limits(operation.options), self.world).run()
@@ -126,7 +131,11 @@ class Core:
         url = f"{self.base_url}{operation.path}"
         if operation.query:
             url = f"{url}?{operation.query}"
-        headers = [*_FIXED_HEADERS, ("Authorization", f"Bearer {self._key(operation)}")]
+        headers = [
+            ("Host", self.host),
+            *_FIXED_HEADERS,
+            ("Authorization", f"Bearer {self._key(operation)}"),
+        ]
         if operation.body:
             headers.append(("Content-Type", "application/json"))
         if operation.body or not operation.is_read:

@@ -61,7 +61,7 @@ class PaySaferClient:
         hooks: Iterable[Hook] = (),
         rate_reserve: float | None = None,
     ) -> None:
-        from .transport import SyncWire  # httpx is loaded with the first client
+        from .sync_wire import SyncWire  # httpx is loaded with the first client
 
         self._core = Core.configure(
             secret_key=secret_key,
@@ -74,7 +74,7 @@ class PaySaferClient:
             hooks=hooks,
             rate_reserve=rate_reserve,
         )
-        self._wire = SyncWire(transport, is_tls=self._core.base_url.startswith("https:"))
+        self._wire = SyncWire(transport, base_url=self._core.base_url)
         self._sleep = time.sleep
         self._add_services()
 

@@ -7,11 +7,13 @@ Headers and bodies hold keys and personal data, so no ``repr`` shows them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-__all__ = ["Answer", "NoAnswer", "Reply", "Send", "Sleep"]
+__all__ = ["Answer", "NoAnswer", "Reply", "Send", "Sleep", "headers_of", "is_clear_from_status"]
+
+_FIRST_ERROR = 400
 
 
 @dataclass(slots=True)
@@ -53,3 +55,13 @@ class NoAnswer(NamedTuple):
 
 
 Reply = Answer | NoAnswer
+
+
+def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return headers by their names in lower case; of several of one name, the last."""
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw}
+
+
+def is_clear_from_status(status: int) -> bool:
+    """Tell whether an answer whose body was lost says by its status what happened."""
+    return status >= _FIRST_ERROR
