@@ -1,0 +1,81 @@
+"""The command: which shop, which events, and how the result is shown."""
+
+from __future__ import annotations
+
+from urllib.parse import SplitResult, urlsplit
+
+import click
+
+from ...config import Config
+from ...keys import is_loopback
+from ...state import AppState
+from .. import with_state
+from .cases import CASES, Grade, examine
+from .examiner import Examiner
+from .report import json_of, line_of, summary_of
+from .speaking import Speaker
+
+
+@click.command()
+@click.argument("url")
+@click.option(
+    "--type",
+    "kind",
+    default="payment.created",
+    show_default=True,
+    help="The type of the events that are sent; the shop's handlers for it run.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--timeout", default=15.0, show_default=True, help="Seconds to wait for an answer.")
+@click.option(
+    "--yes-remote",
+    is_flag=True,
+    help="Examine a shop that is not on this machine. Only with its owner's consent.",
+)
+@with_state
+def exam(
+    state: AppState, url: str, *, kind: str, as_json: bool, timeout: float, yes_remote: bool
+) -> None:
+    """Send the shop at URL what PaySafer and an attacker would, and grade its answers.
+
+    URL is the webhook's address, or the shop's own. Events are of test mode and carry
+    "paysafer_exam" in their metadata. Exits with 1 if the shop fails in any case.
+    """
+    target = _target(url, state.config)
+    _check_consent(target, yes_remote=yes_remote)
+    examiner = Examiner(state.config, Speaker(target, timeout=timeout), kind=kind)
+    grades = []
+    for case in CASES:
+        grades.append(examine(case, examiner))
+        if not as_json:
+            click.echo(line_of(grades[-1]))
+    click.echo(json_of(target.geturl(), grades) if as_json else summary_of(grades))
+    _exit(grades)
+
+
+def _target(url: str, config: Config) -> SplitResult:
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    try:
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise click.BadParameter(
+            "it must be an address such as http://127.0.0.1:5000.", param_hint="URL"
+        )
+    path = parts.path.rstrip("/") or f"{config.url_prefix}/webhook"
+    return parts._replace(path=path, query="", fragment="")
+
+
+def _check_consent(target: SplitResult, *, yes_remote: bool) -> None:
+    if not yes_remote and not is_loopback(target.hostname or ""):
+        raise click.UsageError(
+            f"{target.hostname} is not this machine. An exam sends forged and oversized requests "
+            "and leaves test events in the shop's inbox: with its owner's consent, add "
+            "--yes-remote."
+        )
+
+
+def _exit(grades: list[Grade]) -> None:
+    if any(grade.outcome == "fail" for grade in grades):
+        click.get_current_context().exit(1)
