@@ -54,17 +54,22 @@ def exam(
 
 
 def _target(url: str, config: Config) -> SplitResult:
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    try:
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    parts = _split(url if "://" in url else f"http://{url}")
+    if parts is None:
         raise click.BadParameter(
             "it must be an address such as http://127.0.0.1:5000.", param_hint="URL"
         )
     path = parts.path.rstrip("/") or f"{config.url_prefix}/webhook"
     return parts._replace(path=path, query="", fragment="")
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    return parts if usable else None
 
 
 def _check_consent(target: SplitResult, *, yes_remote: bool) -> None:

@@ -1,0 +1,124 @@
+"""Shops to examine: a good one, and ones with the faults that an exam is to find."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from flask import Flask, abort, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_wtf import CSRFProtect
+from werkzeug.serving import make_server
+from werkzeug.wsgi import get_input_stream
+
+from flask_paysafer import PaySafer
+from tests.webhooks.door_app import SECRET
+
+Spoil = Callable[[Flask], None]
+
+
+def make_shop(folder: Path, spoil: Spoil | None = None, **settings: Any) -> Flask:
+    """Return a shop with a handler that passes over exams, spoilt by ``spoil`` before or after."""
+    app = Flask("shop", instance_path=str(folder))
+    app.secret_key = "not-secret-in-a-test"
+    given = {"SECRET_KEY": "sk_test_exam12345", "WEBHOOK_SECRET": SECRET, **settings}
+    app.config.from_mapping({f"PAYSAFER_{name}": value for name, value in given.items()})
+    paysafer = PaySafer()
+    if spoil is not None:
+        spoil(app)
+    if "no route" not in app.extensions:
+        paysafer.init_app(app)
+
+    @paysafer.on("payment.created")
+    def note_payment(event: Any) -> None:
+        if "paysafer_exam" in event.data.metadata and "raise for exams" in app.extensions:
+            raise LookupError("no such order")
+
+    return app
+
+
+@contextlib.contextmanager
+def served(app: Flask) -> Iterator[str]:
+    """Serve ``app`` on a free port; give its address."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
+
+
+def no_route(app: Flask) -> None:
+    app.extensions["no route"] = True
+
+
+def handler_raises(app: Flask) -> None:
+    app.extensions["raise for exams"] = True
+
+
+def flask_wtf(app: Flask) -> None:
+    CSRFProtect(app)
+
+
+def home_grown_csrf(app: Flask) -> None:
+    @app.before_request
+    def check() -> None:
+        if request.method == "POST" and not request.headers.get("X-CSRF"):
+            abort(400, "CSRF token missing")
+
+
+def login_required(app: Flask) -> None:
+    @app.before_request
+    def check() -> ResponseReturnValue:
+        return redirect("/login?next=" + request.path)
+
+
+def to_https(app: Flask) -> None:
+    @app.before_request
+    def check() -> ResponseReturnValue:
+        return redirect(request.url.replace("http://", "https://"), 301)
+
+
+def rewrites_bodies(app: Flask) -> None:
+    """As a middleware that logs or cleans JSON does."""
+    inner = app.wsgi_app
+
+    def middleware(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+        body = get_input_stream(environ).read()
+        with contextlib.suppress(ValueError):
+            body = json.dumps(json.loads(body), separators=(",", ":"), sort_keys=True).encode()
+        environ.update({"wsgi.input": io.BytesIO(body)})
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        environ["CONTENT_LENGTH"] = str(len(body))
+        return inner(environ, start_response)
+
+    app.wsgi_app = middleware  # type: ignore[method-assign]
+
+
+def believes_everything(app: Flask) -> None:
+    """A view of the merchant's own that verifies nothing."""
+    no_route(app)
+
+    @app.post("/paysafer/webhook")
+    def webhook() -> ResponseReturnValue:
+        return {"received": True}
+
+
+def crashes_on_json(app: Flask) -> None:
+    """A view of the merchant's own that reads before it verifies."""
+    no_route(app)
+
+    @app.post("/paysafer/webhook")
+    def webhook() -> ResponseReturnValue:
+        if json.loads(request.data)["type"] and request.headers["PaySafer-Signature"]:
+            raise RuntimeError
+        return {}

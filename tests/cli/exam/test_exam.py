@@ -1,0 +1,153 @@
+"""The exam of running shops: the good one passes, and each fault is found and named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from flask import Flask
+
+from tests.webhooks.door_app import OLD_SECRET, SECRET
+
+from . import shops
+from .shops import Spoil, make_shop, served
+
+
+def examine(app: Flask, url: str, *options: str) -> Result:
+    return app.test_cli_runner().invoke(args=["paysafer", "exam", url, *options])
+
+
+def outcomes(app: Flask, url: str, *options: str) -> dict[str, dict[str, Any]]:
+    result = examine(app, url, "--json", *options)
+    report = json.loads(result.stdout)
+    assert result.exit_code == (0 if report["passed"] else 1)
+    return {case["case"]: case for case in report["cases"]}
+
+
+def failed(cases: dict[str, dict[str, Any]]) -> set[str]:
+    return {name for name, case in cases.items() if case["outcome"] == "fail"}
+
+
+def test_a_sound_shop_passes_in_every_case(tmp_path: Path) -> None:
+    shop = make_shop(tmp_path, shops.flask_wtf, WEBHOOK_SECRET=[SECRET, OLD_SECRET])
+    with served(shop) as url:
+        cases = outcomes(shop, url)
+    assert {name: case["outcome"] for name, case in cases.items()} == dict.fromkeys(cases, "pass")
+    assert len(cases) >= 20
+
+
+def test_what_the_settings_leave_out_is_skipped(tmp_path: Path) -> None:
+    shop = make_shop(tmp_path, SIGNATURE_SCHEME="body")
+    with served(shop) as url:
+        cases = outcomes(shop, url)
+    skipped = {name for name, case in cases.items() if case["outcome"] == "skip"}
+    assert skipped == {"rotated secret", "rotating sender", "stale", "future"}
+    assert failed(cases) == set()
+
+
+FAULTS: list[tuple[Spoil, str, str, str]] = [
+    (shops.no_route, "genuine", "The webhook's route is not at this address.", "init_app"),
+    (shops.handler_raises, "genuine", "A handler raised for the exam's event", "paysafer_exam"),
+    (shops.home_grown_csrf, "genuine", "CSRF protection refuses the delivery", "exempt"),
+    (shops.login_required, "genuine", "A login hook of the app redirects", "request.endpoint"),
+    (shops.to_https, "genuine", "redirects to HTTPS", "Register the https:// address"),
+    (shops.rewrites_bodies, "genuine", "Something reads the body and writes it again", "proxy"),
+    (shops.believes_everything, "unsigned", "The shop took what it must refuse", "address"),
+    (shops.crashes_on_json, "wrong secret", "The app fails on input that anybody can send", "log"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "case", "cause", "cure"), FAULTS)
+def test_a_fault_is_found_with_its_cause_and_cure(
+    tmp_path: Path, spoil: Spoil, case: str, cause: str, cure: str
+) -> None:
+    shop = make_shop(tmp_path, spoil)
+    examiner = make_shop(tmp_path) if "no route" in shop.extensions else shop
+    with served(shop) as url:
+        cases = outcomes(examiner, url)
+    assert cases[case]["outcome"] == "fail"
+    assert cause in cases[case]["cause"]
+    assert cure in cases[case]["cure"]
+
+
+def test_a_secret_of_another_endpoint_is_found(tmp_path: Path) -> None:
+    with served(make_shop(tmp_path, WEBHOOK_SECRET=OLD_SECRET)) as url:
+        cases = outcomes(make_shop(tmp_path), url)
+    assert "the secret of another endpoint or mode" in cases["genuine"]["cause"]
+    assert "PAYSAFER_WEBHOOK_SECRET" in cases["genuine"]["cure"]
+    assert cases["wrong secret"]["outcome"] == "pass"
+
+
+def test_a_shop_without_a_secret_is_found(tmp_path: Path) -> None:
+    with served(make_shop(tmp_path, WEBHOOK_SECRET=None)) as url:
+        cases = outcomes(make_shop(tmp_path), url)
+    assert cases["genuine"]["cause"] == "The running shop has no webhook secret."
+
+
+def test_an_address_where_nothing_listens_is_found(tmp_path: Path) -> None:
+    shop = make_shop(tmp_path)
+    with served(shop) as url:
+        pass
+    cases = outcomes(shop, url)
+    assert failed(cases) == set(cases) - {"rotated secret"}
+    assert cases["genuine"]["cause"] == "Nothing listens at this address."
+
+
+def test_a_live_shop_stores_the_exam_and_handles_none_of_it(tmp_path: Path) -> None:
+    shop = make_shop(tmp_path, shops.handler_raises, SECRET_KEY="sk_live_exam12345")
+    with served(shop) as url:
+        assert failed(outcomes(shop, url)) == set()
+
+
+def test_the_webhooks_own_address_can_be_given(tmp_path: Path) -> None:
+    shop = make_shop(tmp_path, URL_PREFIX="/pay")
+    with served(shop) as url:
+        assert failed(outcomes(shop, f"{url}/pay/webhook/?x=1")) == set()
+        assert failed(outcomes(shop, url)) == set()
+
+
+def test_the_table_names_each_case_and_the_cure_of_what_failed(tmp_path: Path) -> None:
+    shop = make_shop(tmp_path, shops.handler_raises)
+    with served(shop) as url:
+        result = examine(shop, url)
+    assert result.exit_code == 1
+    assert "fail  genuine" in result.output
+    assert "Cure: Let handlers pass over exams" in result.output
+    assert "pass  tampered" in result.output
+    assert SECRET not in result.output
+
+
+def test_a_type_without_handlers_can_be_chosen(tmp_path: Path) -> None:
+    shop = make_shop(tmp_path, shops.handler_raises)
+    with served(shop) as url:
+        assert failed(outcomes(shop, url, "--type", "customer.updated")) == set()
+
+
+@pytest.mark.parametrize("url", ["https://shop.example/hook", "http://192.0.2.1", "203.0.113.5:80"])
+def test_a_shop_elsewhere_needs_consent(tmp_path: Path, url: str) -> None:
+    result = examine(make_shop(tmp_path), url)
+    assert result.exit_code == 2
+    assert "add --yes-remote" in result.output.replace("\n", " ")
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1", "http://", "http://127.0.0.1:x", "http://[::1"])
+def test_what_is_no_address_is_a_usage_error(tmp_path: Path, url: str) -> None:
+    result = examine(make_shop(tmp_path), url)
+    assert result.exit_code == 2
+    assert "it must be an address such as" in result.output
+
+
+def test_without_a_secret_there_is_nothing_to_sign_with(tmp_path: Path) -> None:
+    result = examine(make_shop(tmp_path, WEBHOOK_SECRET=None), "http://127.0.0.1:9")
+    assert result.exit_code == 1
+    assert "PAYSAFER_WEBHOOK_SECRET is not set" in result.output
+
+
+def test_a_scheme_that_can_not_sign_is_said(tmp_path: Path) -> None:
+    shop = make_shop(tmp_path, SIGNATURE_SCHEME=lambda payload, signature, secret: False)
+    result = examine(shop, "http://127.0.0.1:9")
+    assert result.exit_code == 1
+    assert "give it a method sign" in result.output
