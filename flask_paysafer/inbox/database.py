@@ -40,6 +40,7 @@ class Database:
         self.is_own = is_own
         self._open_engine = open_engine
         self._prepare = prepare
+        self._opened: Engine | None = None
         self._ready: Engine | None = None
         self._lock = threading.Lock()
 
@@ -51,8 +52,8 @@ class Database:
     def _get_ready(self) -> Engine:
         with self._lock:
             if self._ready is None:
+                engine = self._open()
                 with translated_errors():
-                    engine = self._open_engine()
                     self._prepare(engine, self.tables)
                 self._ready = engine
             return self._ready
@@ -60,8 +61,14 @@ class Database:
     @property
     def unprepared_engine(self) -> Engine:
         """The engine as it is, for making the tables."""
-        with translated_errors():
-            return self._ready or self._open_engine()
+        with self._lock:
+            return self._open()
+
+    def _open(self) -> Engine:
+        if self._opened is None:
+            with translated_errors():
+                self._opened = self._open_engine()
+        return self._opened
 
     @property
     def dialect(self) -> str:

@@ -7,7 +7,7 @@ writes and its ledger row are committed together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -32,6 +32,12 @@ class Ledger:
         self._writer = select(run.c.fence).where(
             run.c.event_key == bindparam("event_key"), run.c.handler == bindparam("handler")
         )
+        self._skip = (
+            update(run)
+            .where(run.c.event_key == bindparam("of_event"))
+            .where(run.c.handler == bindparam("of_handler"))
+            .values(skipped=bindparam("why"))
+        )
         held = (
             (event.c.key == bindparam("event_key"))
             & (event.c.fence == bindparam("held_fence"))
@@ -48,6 +54,7 @@ class Ledger:
             .where(held)
             .values(state="pending", due_at=now_ms() + bindparam("wait_ms"))
         )
+        self._take_back = self._postpone.values(attempts=event.c.attempts - 1)
         self._note_failure = insert(tables.failure).values(failed_at=now_ms())
 
     @cached_property
@@ -82,19 +89,33 @@ class Ledger:
         row = {"event_key": claim.key, "handler": handler}
         return bool(connection.scalar(self._writer, row) == claim.fence)
 
+    def mark_skipped(self, connection: Connection, claim: Claim, handler: str, why: str) -> None:
+        """Say in the handler's row that the event was left out, and why."""
+        row = {"of_event": claim.key, "of_handler": handler, "why": why}
+        connection.execute(self._skip, row)
+
     def close(self, connection: Connection, claim: Claim) -> bool:
         """Mark the event done; False if the claim was lost to another worker."""
         return connection.execute(self._finish, _held(claim)).rowcount == 1
 
     def note_done(
-        self, claim: Claim, handler: str | None, *, closes: bool, skipped: str | None = None
+        self,
+        claim: Claim,
+        handler: str | None,
+        *,
+        closes: bool,
+        skipped: str | None = None,
+        beside: Callable[[Connection], None] | None = None,
     ) -> bool:
         """Write the handler's row in a transaction of its own, closing the event if asked.
 
+        :param beside: Writes something more in the same transaction.
         :returns: False if the row stood already or the claim was lost.
         """
         with self._database.transaction() as connection:
             entered = handler is None or self.enter(connection, claim, handler, skipped=skipped)
+            if beside is not None:
+                beside(connection)
             held = self.close(connection, claim) if closes else True
         return entered and held
 
@@ -115,10 +136,14 @@ class Ledger:
                 connection.execute(self._note_failure, _failure_row(claim, failure))
         return result.rowcount == 1
 
-    def release(self, claim: Claim) -> None:
-        """Give the event back, to be claimed by anybody at once."""
+    def release(self, claim: Claim, *, wait: float = 0, spent: bool = True) -> None:
+        """Give the event back, to be claimed by anybody after ``wait`` seconds.
+
+        :param spent: Whether this counts as one of the event's attempts.
+        """
+        row = {**_held(claim), "wait_ms": round(wait * 1000)}
         with self._database.transaction() as connection:
-            connection.execute(self._postpone, {**_held(claim), "wait_ms": 0})
+            connection.execute(self._postpone if spent else self._take_back, row)
 
 
 def _held(claim: Claim) -> dict[str, int]:

@@ -59,3 +59,12 @@ class Failure(NamedTuple):
 
     handler: str
     error: str
+
+
+class Mark(NamedTuple):
+    """One handler's place for one object, and the event that asks for it."""
+
+    handler: str
+    object_id: str
+    created: int
+    event_key: int

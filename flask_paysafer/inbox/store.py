@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -16,10 +17,12 @@ from .clock import now_ms
 from .database import Database
 from .dialects import InsertAbsent, insert_absent
 from .errors import InboxUnavailableError, PayloadUnreadableError
+from .heartbeat import HEARTBEAT
 from .ledger import Ledger
-from .records import Claim, Recorded, State
+from .records import Claim, Mark, Recorded, State
 from .schema import NEVER
 from .sealing import Seal
+from .watermarks import Watermarks
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +58,8 @@ class Inbox:
         self.seal = seal or Seal()
         self.ledger = Ledger(database)
         self.claims = Claims(database, self.seal, lease=lease)
+        self.watermarks = Watermarks(database, account=account, lease=lease)
+        self._lease = lease
         self._fresh: tuple[State, int] = (
             ("processing", lease * 1000) if claims_on_receipt else ("pending", 0)
         )
@@ -178,6 +183,14 @@ class Inbox:
             event_id,
         )
         return Recorded(known.key, event_id, known.state, is_new=False, conflict=True)
+
+    def keeping(self, claim: Claim) -> AbstractContextManager[None]:
+        """Renew the claim's lease for as long as the block takes."""
+        return HEARTBEAT.keeping(lambda: self.claims.renew(claim), lease=self._lease)
+
+    def keeping_object(self, mark: Mark) -> AbstractContextManager[None]:
+        """Renew the hold on the mark's object for as long as the block takes."""
+        return HEARTBEAT.keeping(lambda: self.watermarks.renew(mark), lease=self._lease)
 
     def quarantine(
         self,

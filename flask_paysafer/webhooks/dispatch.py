@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flask import Flask
@@ -16,7 +17,7 @@ from .calling import describe
 from .handlers import HandlerRegistry
 from .jobs import Job, Jobs, tell_observers
 from .results import DispatchResult
-from .running import JobRun, PlainRun
+from .running import JobRun, ObjectBusyError, PlainRun
 
 if TYPE_CHECKING:
     from ..inbox.store import Inbox
@@ -35,6 +36,23 @@ class Dispatcher(Protocol):
 
     def dispatch(self, recorded: Recorded, event: Event) -> DispatchResult:
         """Have the event handled, now or later."""
+
+
+_OBJECT_WAIT = 2.0
+"""Seconds until an event is tried again whose object is being handled by another worker."""
+
+
+@dataclass
+class _Outcome:
+    """What has become of one event's jobs so far."""
+
+    failures: list[Failure] = field(default_factory=list)
+    waits: bool = False
+    held: bool = True
+
+    @property
+    def is_clean(self) -> bool:
+        return not self.failures and not self.waits
 
 
 class EventRun:
@@ -73,7 +91,8 @@ class EventRun:
         if self._retrieve is not None:
             event.bind(self._retrieve)
         try:
-            return self._run_claimed(claim, event, retry_in)
+            with self._inbox.keeping(claim):
+                return self._run_claimed(claim, event, retry_in)
         except BaseException:
             self._give_back(claim)
             raise
@@ -86,23 +105,41 @@ class EventRun:
 
     def _run_claimed(self, claim: Claim, event: Event, retry_in: float | None) -> DispatchResult:
         todo = self._not_done(claim, self.jobs.for_event(event))
-        failures: list[Failure] = []
-        held = True
+        outcome = _Outcome()
         for job in todo:
-            closes = job is todo[-1] and not failures
-            try:
-                held = self._job_run.run(claim, event, job, closes=closes) and held
-            except InboxUnavailableError:
-                raise
-            except Exception as error:
-                logger.exception("Handler %s failed for event %s", job.name, event.id)
-                failures.append(Failure(job.name, describe(error)))
-                self._tell_failure(event, claim, job, error, final=retry_in is None)
-        if failures:
-            return self._failed(claim, failures, retry_in)
+            closes = job is todo[-1] and outcome.is_clean
+            self._run_job(claim, event, job, outcome, closes=closes, final=retry_in is None)
+        if outcome.failures:
+            held = self._inbox.ledger.note_failures(claim, outcome.failures, retry_in=retry_in)
+            return "failed" if held else "busy"
+        if outcome.waits:
+            self._inbox.ledger.release(claim, wait=_OBJECT_WAIT, spent=False)
+            return "busy"
         if not todo:
-            held = self._inbox.ledger.note_done(claim, None, closes=True)
-        return self._done(event) if held else "busy"
+            outcome.held = self._inbox.ledger.note_done(claim, None, closes=True)
+        return self._done(event) if outcome.held else "busy"
+
+    def _run_job(
+        self,
+        claim: Claim,
+        event: Event,
+        job: Job,
+        outcome: _Outcome,
+        *,
+        closes: bool,
+        final: bool,
+    ) -> None:
+        try:
+            outcome.held &= self._job_run.run(claim, event, job, closes=closes)
+        except InboxUnavailableError:
+            raise
+        except ObjectBusyError:
+            outcome.waits = True
+        except Exception as error:
+            logger.exception("Handler %s failed for event %s", job.name, event.id)
+            outcome.failures.append(Failure(job.name, describe(error)))
+            if final:
+                self._tell_failure(event, claim, job, error)
 
     def _not_done(self, claim: Claim, jobs: list[Job]) -> list[Job]:
         if claim.is_first:
@@ -110,24 +147,15 @@ class EventRun:
         done = self._inbox.ledger.done_handlers(claim.key)
         return [job for job in jobs if job.name not in done]
 
-    def _failed(
-        self, claim: Claim, failures: list[Failure], retry_in: float | None
-    ) -> DispatchResult:
-        held = self._inbox.ledger.note_failures(claim, failures, retry_in=retry_in)
-        return "failed" if held else "busy"
-
-    def _tell_failure(
-        self, event: Event, claim: Claim, job: Job, error: Exception, *, final: bool
-    ) -> None:
-        if final:
-            tell_observers(
-                signals.event_failed,
-                self._app,
-                event=event,
-                handler=job.name,
-                attempt=claim.attempt,
-                error=error,
-            )
+    def _tell_failure(self, event: Event, claim: Claim, job: Job, error: Exception) -> None:
+        tell_observers(
+            signals.event_failed,
+            self._app,
+            event=event,
+            handler=job.name,
+            attempt=claim.attempt,
+            error=error,
+        )
 
     def _done(self, event: Event) -> DispatchResult:
         tell_observers(signals.event_processed, self._app, event=event)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from flask import Flask
 
-from ..inbox.records import Claim
+from ..inbox.records import Claim, Mark
 from ..resources import Event
 from .calling import fresh_context
 from .jobs import Job
@@ -32,6 +32,22 @@ class JobRun(Protocol):
         """
 
 
+class ObjectBusyError(Exception):
+    """Another event of the same object is being handled by the same handler."""
+
+
+STALE = "stale"
+"""What the ledger says of an event left out because a newer one was handled."""
+
+
+def mark_of(claim: Claim, event: Event, job: Job) -> Mark | None:
+    """Return the job's place for the event's object; None where order doesn't matter."""
+    object_id = event.data.get("id")
+    if not job.skips_stale or not isinstance(object_id, str):
+        return None
+    return Mark(job.name, object_id[:255], event.created, claim.key)
+
+
 class PlainRun:
     """Runs a handler first and writes its ledger row after it."""
 
@@ -41,6 +57,34 @@ class PlainRun:
 
     def run(self, claim: Claim, event: Event, job: Job, *, closes: bool) -> bool:
         """See :meth:`JobRun.run`."""
+        mark = mark_of(claim, event, job)
+        if mark is not None:
+            return self._run_in_order(claim, event, job, mark, closes=closes)
+        self._call(event, job)
+        return self._inbox.ledger.note_done(claim, job.name, closes=closes)
+
+    def _call(self, event: Event, job: Job) -> None:
         with fresh_context(self._app):
             job.run(event)
-        return self._inbox.ledger.note_done(claim, job.name, closes=closes)
+
+    def _run_in_order(
+        self, claim: Claim, event: Event, job: Job, mark: Mark, *, closes: bool
+    ) -> bool:
+        marks, ledger = self._inbox.watermarks, self._inbox.ledger
+        found = marks.hold(mark)
+        if found == "busy":
+            raise ObjectBusyError
+        if found == "stale":
+            return ledger.note_done(claim, job.name, closes=closes, skipped=STALE)
+        try:
+            with self._inbox.keeping_object(mark):
+                self._call(event, job)
+        except BaseException:
+            marks.let_go(mark)
+            raise
+        return ledger.note_done(
+            claim,
+            job.name,
+            closes=closes,
+            beside=lambda connection: marks.advance(connection, mark),
+        )

@@ -16,11 +16,12 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import Session, scoped_session
 
 from ..inbox.database import translated_errors
-from ..inbox.records import Claim
+from ..inbox.records import Claim, Mark
 from ..inbox.store import Inbox
 from ..resources import Event
 from .calling import fresh_context
 from .jobs import Job
+from .running import STALE, mark_of
 
 logger = logging.getLogger(__name__)
 
@@ -68,14 +69,33 @@ class SessionRun:
     def _run_entered(
         self, session: Session, claim: Claim, event: Event, job: Job, *, closes: bool
     ) -> bool:
+        mark = mark_of(claim, event, job)
+        if mark is not None and self._inbox.watermarks.is_stale(self._connection(session), mark):
+            self._skip(session, claim, job)
+        elif not self._call(session, claim, event, job):
+            current_session(self._db).rollback()
+            return False
+        return self._commit(claim, mark, closes=closes)
+
+    def _skip(self, session: Session, claim: Claim, job: Job) -> None:
+        connection = self._connection(session)
+        self._inbox.ledger.mark_skipped(connection, claim, job.name, STALE)
+
+    def _call(self, session: Session, claim: Claim, event: Event, job: Job) -> bool:
+        """Call the handler; False if another worker proves to be done with it."""
         transaction = session.get_transaction()
         with _commits_deferred(session, job.name):
             job.run(event)
         session = current_session(self._db)
-        if session.get_transaction() is not transaction and not self._reenter(session, claim, job):
-            session.rollback()
-            return False
-        held = self._inbox.ledger.close(self._connection(session), claim) if closes else True
+        is_same = session.get_transaction() is transaction
+        return is_same or self._reenter(session, claim, job)
+
+    def _commit(self, claim: Claim, mark: Mark | None, *, closes: bool) -> bool:
+        session = current_session(self._db)
+        connection = self._connection(session)
+        if mark is not None:
+            self._inbox.watermarks.advance(connection, mark)
+        held = self._inbox.ledger.close(connection, claim) if closes else True
         session.commit()
         return held
 

@@ -1,0 +1,106 @@
+"""stale="skip" leaves out what is older than something already handled for the same object."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event as Flag
+
+import pytest
+from sqlalchemy import select
+
+from flask_paysafer.resources import Event
+from tests.databases import Kind
+from tests.inbox.events import event_body
+
+from .conftest import OpenShop
+from .shops import DB_MODES, MODES, Mode, Shop
+
+OLD, NEW = 1_709_472_000, 1_709_472_060
+EVERYWHERE: list[tuple[Mode, Kind]] = [
+    *((mode, "sqlite") for mode in MODES),
+    *((mode, "postgresql") for mode in MODES),
+    *((mode, "mariadb") for mode in MODES),
+]
+
+pytestmark = pytest.mark.parametrize(("mode", "kind"), EVERYWHERE)
+
+
+def seen_by(shop: Shop) -> list[str]:
+    """Register a handler that skips stale events and return what it sees."""
+    seen: list[str] = []
+    shop.on("payment.*", name="sync", stale="skip")(lambda event: seen.append(event.id))
+    return seen
+
+
+def skipped(shop: Shop) -> list[str | None]:
+    """Return why the ledger's rows were skipped, in the order of their events."""
+    run = shop.inbox.database.tables.handler_run
+    with shop.inbox.database.reading() as connection:
+        return list(connection.scalars(select(run.c.skipped).order_by(run.c.event_key)))
+
+
+def test_older_event_of_the_same_object_is_skipped(shop: Shop) -> None:
+    seen = seen_by(shop)
+
+    shop.deliver(event_body("evt_new", created=NEW))
+    late = shop.deliver(event_body("evt_old", created=OLD))
+
+    assert late.result == "done"
+    assert seen == ["evt_new"]
+    assert skipped(shop) == [None, "stale"]
+
+
+def test_event_of_the_same_second_and_of_other_objects_run(shop: Shop) -> None:
+    seen = seen_by(shop)
+
+    shop.deliver(event_body("evt_1", created=NEW))
+    shop.deliver(event_body("evt_2", created=NEW))
+    shop.deliver(event_body("evt_3", created=OLD, data={"id": "pay_2"}))
+
+    assert seen == ["evt_1", "evt_2", "evt_3"]
+
+
+def test_failed_event_does_not_make_an_older_one_stale(shop: Shop) -> None:
+    seen: list[str] = []
+
+    @shop.on("payment.*", name="sync", stale="skip")
+    def handler(event: Event) -> None:
+        seen.append(event.id)
+        if event.id == "evt_new":
+            raise ValueError("no")
+
+    assert shop.deliver(event_body("evt_new", created=NEW)).result == "failed"
+    assert shop.deliver(event_body("evt_old", created=OLD)).result == "done"
+    assert seen == ["evt_new", "evt_old"]
+
+
+def test_two_workers_never_let_the_older_event_win(
+    open_shop: OpenShop, mode: Mode, kind: Kind
+) -> None:
+    """The older event is being handled while the newer one comes in: its writes come later."""
+    if kind == "sqlite" and mode in DB_MODES:
+        pytest.skip("on SQLite the handler is the only writer anyway")
+    here, there = open_shop(), open_shop()
+    entered, leave = Flag(), Flag()
+    written: list[str] = []
+
+    @here.on("payment.*", name="sync", stale="skip")
+    def slow(event: Event) -> None:
+        entered.set()
+        assert leave.wait(20)
+        written.append(event.id)
+
+    there.on("payment.*", name="sync", stale="skip")(lambda event: written.append(event.id))
+    newer = event_body("evt_new", created=NEW)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(here.deliver, event_body("evt_old", created=OLD))
+        assert entered.wait(20)
+        second = pool.submit(there.deliver, newer)
+        if mode == "plain":
+            assert second.result(20).result == "busy"
+        leave.set()
+        assert first.result(20).result == "done"
+        assert second.result(20).result in {"done", "busy"}
+    there.deliver(newer)
+
+    assert written == ["evt_old", "evt_new"]
