@@ -24,6 +24,7 @@ from flask_paysafer import errors, idempotency_key
 
 from .models import Notice, Order, db
 from .payments import paysafer
+from .reservations import note_reservation
 
 pages = Blueprint("staff", __name__, url_prefix="/staff")
 
@@ -58,7 +59,8 @@ def sign_in() -> str | Response:
 @staff_only
 def orders() -> str:
     """Show the latest orders and notices."""
-    latest = db.session.scalars(db.select(Order).order_by(Order.created_at.desc()).limit(50)).all()
+    query = db.select(Order).order_by(Order.created_at.desc()).limit(50)
+    latest = [note_reservation(order) for order in db.session.scalars(query).all()]
     notices = db.session.scalars(db.select(Notice).order_by(Notice.id.desc()).limit(20)).all()
     return render_template("shop/staff.html", orders=latest, notices=notices)
 

@@ -6,6 +6,7 @@ from flask import Blueprint, abort, redirect, render_template, request, session,
 from werkzeug.wrappers import Response
 
 from .models import Coffee, Order, OrderLine, db
+from .reservations import note_reservation
 
 pages = Blueprint("storefront", __name__)
 
@@ -59,13 +60,13 @@ def place_order() -> Response:
 @pages.get("/order/<order_id>")
 def order(order_id: str) -> str:
     """Show an order; the page asks again by itself until the webhook has arrived."""
-    return render_template("shop/order.html", order=_order(order_id))
+    return render_template("shop/order.html", order=note_reservation(_order(order_id)))
 
 
 @pages.get("/order/<order_id>/status")
 def order_status(order_id: str) -> dict[str, str]:
     """Return the order's status, for the page's script."""
-    return {"status": _order(order_id).status}
+    return {"status": note_reservation(_order(order_id)).status}
 
 
 @pages.get("/order/<order_id>/pay")

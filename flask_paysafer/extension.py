@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .checkout.orders import CheckoutOrder
     from .client import AsyncPaySaferClient, PaySaferClient
     from .inbox.store import Inbox
-    from .resources import Event
+    from .resources import Event, Payment
     from .webhooks.dispatch import Dispatcher
 
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
@@ -155,6 +155,17 @@ class PaySafer:
             is then ``failed``, for the operator to look at, and never a fulfilment.
         """
         return self._state.checkout.order_for(event)
+
+    def payment_for(self, reference: object) -> Payment | None:
+        """Return the payment of an order's checkout, as PaySafer has it now.
+
+        For what no event tells: that a card was authorised for a manual capture
+        (``payment.status == "requires_capture"``). None while the order has none.
+
+        :raises PaySaferError: if the API can't be asked.
+        """
+        found = self._state.checkout.payment_id(str(reference))
+        return None if found is None else self.client.payments.retrieve(found)
 
     @property
     def config(self) -> Config:

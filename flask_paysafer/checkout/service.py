@@ -190,6 +190,11 @@ class Checkout:
         attempt = self._store.attempt(reference, number)
         return attempt if attempt and identity.is_of(payment, attempt) else None
 
+    def payment_id(self, reference: str) -> str | None:
+        """Return the id of the payment that the order's latest attempt made, if it is known."""
+        attempt = self._store.current(reference)
+        return attempt.payment_id if attempt else None
+
     def order_for(self, event: Event) -> CheckoutOrder | None:
         """Return the order that a payment's event is about, if all three agree.
 
