@@ -182,6 +182,12 @@ _TAKEN, _REFUSED = frozenset({200}), frozenset({400})
 CASES: tuple[Case, ...] = (
     Case("genuine", "PaySafer delivers an event", _TAKEN, lambda e: [e.deliver_genuine()]),
     Case(
+        "slow handler",
+        f"PaySafer waits {PAYSAFER_WAITS} seconds for an answer",
+        _TAKEN,
+        lambda e: [e.deliver_genuine(e.body())],
+    ),
+    Case(
         "trailing slash",
         "PaySafer has the address with a slash at its end",
         _TAKEN,

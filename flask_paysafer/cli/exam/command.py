@@ -12,7 +12,7 @@ from ...state import AppState
 from .. import with_state
 from .cases import CASES, Grade, examine
 from .examiner import Examiner
-from .report import json_of, line_of, summary_of
+from .report import Table, json_of, summary_of
 from .speaking import Speaker
 
 
@@ -44,13 +44,23 @@ def exam(
     target = _target(url, state.config)
     _check_consent(target, yes_remote=yes_remote)
     examiner = Examiner(state.config, Speaker(target, timeout=timeout), kind=kind)
-    grades = []
+    if as_json:
+        grades = [examine(case, examiner) for case in CASES]
+        click.echo(json_of(target.geturl(), grades))
+    else:
+        grades = _examine_aloud(examiner, target.geturl())
+    if any(grade.outcome == "fail" for grade in grades):
+        click.get_current_context().exit(1)
+
+
+def _examine_aloud(examiner: Examiner, url: str) -> list[Grade]:
+    table, grades = Table(), []
+    click.echo(table.head(url))
     for case in CASES:
         grades.append(examine(case, examiner))
-        if not as_json:
-            click.echo(line_of(grades[-1]))
-    click.echo(json_of(target.geturl(), grades) if as_json else summary_of(grades))
-    _exit(grades)
+        click.echo(table.row(grades[-1]))
+    click.echo(summary_of(grades))
+    return grades
 
 
 def _target(url: str, config: Config) -> SplitResult:
@@ -79,8 +89,3 @@ def _check_consent(target: SplitResult, *, yes_remote: bool) -> None:
             "and leaves test events in the shop's inbox: with its owner's consent, add "
             "--yes-remote."
         )
-
-
-def _exit(grades: list[Grade]) -> None:
-    if any(grade.outcome == "fail" for grade in grades):
-        click.get_current_context().exit(1)

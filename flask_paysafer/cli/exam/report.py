@@ -8,18 +8,33 @@ from collections.abc import Sequence
 import click
 
 from .cases import Grade
+from .causes import Finding
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "skip": "cyan"}
 
 
-def line_of(grade: Grade) -> str:
-    """Return a case's row of the table, with cause and cure below it where it went wrong."""
-    mark = click.style(f"{grade.outcome:<5}", fg=_COLOURS[grade.outcome], bold=True)
-    row = f"{mark} {grade.case.name:<18} {_shortened(grade.answered):<24} {grade.case.story}"
-    if grade.finding is None:
-        return row
-    notes = [grade.finding.cause, grade.finding.cure and f"Cure: {grade.finding.cure}"]
-    return "\n".join([row, *(f"{'':6}{note}" for note in notes if note)])
+class Table:
+    """The rows of an exam, printed as the grades come in."""
+
+    def __init__(self) -> None:
+        self._told: set[Finding] = set()
+
+    def head(self, url: str) -> str:
+        """Return what stands above the rows."""
+        row = f"{'':5} {'case':<18} {'answered':<24} what was sent"
+        return f"Examining {url}\n\n{click.style(row, bold=True)}"
+
+    def row(self, grade: Grade) -> str:
+        """Return a case's row, with cause and cure below it the first time they are met."""
+        mark = click.style(f"{grade.outcome:<5}", fg=_COLOURS[grade.outcome], bold=True)
+        row = f"{mark} {grade.case.name:<18} {_shortened(grade.answered):<24} {grade.case.story}"
+        return "\n".join([row, *(f"{'':6}{note}" for note in self._notes(grade.finding))])
+
+    def _notes(self, finding: Finding | None) -> list[str]:
+        if finding is None or finding in self._told:
+            return []
+        self._told.add(finding)
+        return [finding.cause, *([f"Cure: {finding.cure}"] if finding.cure else [])]
 
 
 def _shortened(answered: str) -> str:
@@ -27,10 +42,10 @@ def _shortened(answered: str) -> str:
 
 
 def summary_of(grades: Sequence[Grade]) -> str:
-    """Return the exam's last line."""
+    """Return the exam's last lines."""
     counts = {outcome: _count(grades, outcome) for outcome in _COLOURS}
     text = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
-    return click.style(text, fg="red" if counts["fail"] else "green", bold=True)
+    return "\n" + click.style(text, fg="red" if counts["fail"] else "green", bold=True)
 
 
 def json_of(url: str, grades: Sequence[Grade]) -> str:

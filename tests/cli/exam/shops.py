@@ -65,6 +65,15 @@ def handler_raises(app: Flask) -> None:
     app.extensions["raise for exams"] = True
 
 
+def slow_handler(app: Flask) -> None:
+    """Its requests wait until ``app.extensions["released"]`` is set."""
+    released = app.extensions["released"] = threading.Event()
+
+    @app.before_request
+    def wait() -> None:
+        released.wait(30)
+
+
 def flask_wtf(app: Flask) -> None:
     CSRFProtect(app)
 

@@ -5,15 +5,23 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from click.testing import Result
 from flask import Flask
 
+from flask_paysafer.cli.exam.cases import Case
+from flask_paysafer.cli.exam.cases import examine as examine_case
+from flask_paysafer.cli.exam.examiner import Examiner
+from flask_paysafer.cli.exam.speaking import Reply, Speaker
+from flask_paysafer.config import Config
 from tests.webhooks.door_app import OLD_SECRET, SECRET
 
 from . import shops
 from .shops import Spoil, make_shop, served
+
+unused = Speaker(urlsplit("http://127.0.0.1:9"), timeout=1)
 
 
 def examine(app: Flask, url: str, *options: str) -> Result:
@@ -71,6 +79,27 @@ def test_a_fault_is_found_with_its_cause_and_cure(
     assert cases[case]["outcome"] == "fail"
     assert cause in cases[case]["cause"]
     assert cure in cases[case]["cure"]
+
+
+def test_a_shop_that_does_not_answer_in_time_is_found(tmp_path: Path) -> None:
+    shop = make_shop(tmp_path, shops.slow_handler)
+    with served(shop) as url:
+        try:
+            cases = outcomes(shop, url, "--timeout", "0.05")
+        finally:
+            shop.extensions["released"].set()
+    assert cases["slow handler"]["outcome"] == "fail"
+    assert cases["slow handler"]["cause"].startswith("No answer came in time")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "outcome"), [(0.1, "pass"), (5.5, "warn"), (9.9, "warn"), (10.5, "fail")]
+)
+def test_an_answer_is_graded_by_its_time(seconds: float, outcome: str) -> None:
+    reply = Reply(200, '{"received": true}', seconds=seconds)
+    case = Case("slow handler", "", frozenset({200}), lambda _: [reply])
+    grade = examine_case(case, Examiner(Config(webhook_secrets=(SECRET,)), unused, kind="x"))
+    assert grade.outcome == outcome
 
 
 def test_a_secret_of_another_endpoint_is_found(tmp_path: Path) -> None:
