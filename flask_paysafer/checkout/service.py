@@ -173,7 +173,7 @@ class Checkout:
         Only ``payment.completed`` is taken at its word. Others may be late or out of
         order: they name the payment, and what it is now is asked of PaySafer.
         """
-        attempt = self._attempt_of(event) if event.type.startswith("payment.") else None
+        attempt = self._attempt_of(event) if self._is_about_payment(event) else None
         if attempt is None:
             return
         payment = event.data
@@ -181,6 +181,11 @@ class Checkout:
             self._settler.note(attempt, payment)
         elif not attempt.is_final:
             self._store.note_payment_id(attempt, payment["id"])
+
+    def _is_about_payment(self, event: Event) -> bool:
+        # A live payment settles nothing where test keys are, and the reverse.
+        is_other_mode = event.livemode is not None and event.livemode != self.config.livemode
+        return event.type.startswith("payment.") and not is_other_mode
 
     def _attempt_of(self, event: Event) -> Attempt | None:
         payment = event.data
