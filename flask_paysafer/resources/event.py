@@ -7,12 +7,12 @@ sees; so what is ambiguous (a key given twice, NaN) is refused, not guessed at.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 from ..errors import InvalidPayloadError
 from ..idempotency import idempotency_key
+from . import strict_json
 from .base import Resource
 from .registry import parse
 
@@ -32,8 +32,6 @@ EVENT_TYPES: tuple[str, ...] = (
 )
 """The event types that PaySafer documents."""
 
-MAX_DEPTH = 100
-"""How deep an event may be nested. PaySafer's own are four deep; Python's limit is near 1,000."""
 _MAX_TEXT = 255
 _LAST_SECOND = 253_402_300_799  # of the year 9999, the last one that datetime knows
 
@@ -58,7 +56,7 @@ class Event(Resource):
 
         :raises InvalidPayloadError: if it is no event, or can be read in two ways.
         """
-        fields = _decode(payload)
+        fields = strict_json.read(payload)
         _check(fields)
         kind = fields["type"].partition(".")[0]
         fields["data"] = parse(fields["data"], kind=kind)
@@ -94,70 +92,6 @@ class Event(Resource):
                 "paysafer.client.payments.retrieve(event.data.id)."
             )
         return retrieve(self)
-
-
-def _decode(payload: bytes) -> Any:
-    try:
-        text = str(payload, "utf-8")
-        fields = _DECODER.decode(text)
-        if "\\u" in text:
-            _refuse_lone_surrogates(fields)
-    except UnicodeError:
-        raise InvalidPayloadError("The payload is not UTF-8 text.") from None
-    except RecursionError:
-        raise InvalidPayloadError("The payload is nested too deep.") from None
-    except ValueError as error:
-        # Not str(error) of JSON's own: harmless today, but it is free to quote the document.
-        reason = str(error) if isinstance(error, _AmbiguousError) else "it is not JSON"
-        raise InvalidPayloadError(f"The payload can't be read: {reason}.") from None
-    if payload.count(b"[") + payload.count(b"{") > MAX_DEPTH and _depth(fields) > MAX_DEPTH:
-        raise InvalidPayloadError("The payload is nested too deep.")
-    return fields
-
-
-class _AmbiguousError(ValueError):
-    """Readers of JSON differ about it."""
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise _AmbiguousError("it gives a key twice")
-    return fields
-
-
-def _refuse_constant(_: str) -> NoReturn:
-    raise _AmbiguousError("it holds NaN or Infinity, which are no JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if number in {float("inf"), float("-inf")}:
-        raise _AmbiguousError("it holds a number beyond all bounds")
-    return number
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
-)
-
-
-def _refuse_lone_surrogates(fields: Any) -> None:
-    # "\ud800" alone is legal JSON, but no text: no database or file could store it.
-    json.dumps(fields, ensure_ascii=False).encode()
-
-
-def _depth(value: Any) -> int:
-    depth, level = 0, [value]
-    while level:
-        depth += 1
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, (dict, list))
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-    return depth
 
 
 def _check(fields: Any) -> None:

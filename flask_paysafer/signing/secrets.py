@@ -43,7 +43,8 @@ def require_secrets(secrets: object) -> Sequence[str]:
     """Return one secret or several as a sequence that is not empty."""
     if isinstance(secrets, str):
         return (secrets,)
-    if not isinstance(secrets, Sequence) or not secrets:
+    # The abstract class is asked last: it takes longer than the rest of this file's Python.
+    if not isinstance(secrets, (tuple, list, Sequence)) or not secrets:
         raise refusal("secret_unusable")
     return secrets
 
@@ -51,7 +52,8 @@ def require_secrets(secrets: object) -> Sequence[str]:
 def find_secret(secrets: object, prefix: bytes, payload: bytes, candidates: Sequence[str]) -> int:
     """Try every secret against every signature: the time taken must not tell which fits."""
     found = -1
-    for index, context in enumerate([verifying_context(one) for one in require_secrets(secrets)]):
+    contexts = [*map(verifying_context, require_secrets(secrets))]  # all, before any is tried
+    for index, context in enumerate(contexts):
         expected = digest(context, prefix, payload)
         for candidate in candidates:
             if compare_digest(expected, candidate):
