@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
 import threading
@@ -11,6 +12,7 @@ from types import FrameType
 
 from flask_paysafer.errors import ConfigurationError
 
+from .description import describe
 from .postman import SIGN_WITH
 from .sandbox import Sandbox
 
@@ -18,6 +20,9 @@ from .sandbox import Sandbox
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve a sandbox until SIGTERM or Ctrl-C; return the exit status."""
     options = _parser().parse_args(arguments)
+    if options.describe:
+        sys.stdout.write(json.dumps(describe(), indent=1) + "\n")
+        return 0
     stopped = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -81,6 +86,9 @@ def _parser() -> argparse.ArgumentParser:
         choices=("timestamped", "body"),
         default="timestamped",
         help="as PAYSAFER_SIGNATURE_SCHEME of the shop (%(default)s)",
+    )
+    parser.add_argument(
+        "--describe", action="store_true", help="print the API's OpenAPI description and end"
     )
     return parser
 

@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from .challenge import challenge_pages
 from .dashboard import add_dashboard_routes
+from .description import describe
 from .failures import ApiError
 from .gateway import Gateway, preflight_headers
 from .reading import MAX_BODY_BYTES
@@ -35,6 +36,7 @@ def create_app(verbs: Verbs, public_url: Callable[[], str | None]) -> Flask:
     app.register_blueprint(steering_routes(verbs))
     app.register_blueprint(challenge_pages(verbs.engine))
     add_dashboard_routes(app, verbs)
+    app.add_url_rule("/openapi.json", "description", lambda: describe())
     app.register_error_handler(HTTPException, lambda error: _refuse(gateway, error))
     return app
 

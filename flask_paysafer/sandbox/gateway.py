@@ -160,16 +160,15 @@ class Gateway:
             self._engine.closing.wait(call.fault.seconds)
         given = _arguments(route, call.ids, body)
         with self._engine.ledger.transaction():
-            account = self._engine.account(caller.realm, self._page_url())
+            account = self._engine.account(caller.realm, self._page_url)
             result = route.operation(account, *given)
             if keep:
                 keep(*_text(result))
         return result
 
-    def _page_url(self) -> Callable[[str], str]:
+    def _page_url(self, path: str) -> str:
         served = None if SOCKET in request.environ else self._public_url()
-        base = (served or request.host_url).rstrip("/")
-        return lambda path: base + path
+        return (served or request.host_url).rstrip("/") + path
 
     def _limit(self, call: _Call) -> None:
         raise ApiError(
@@ -234,7 +233,7 @@ def _fail_before_work(call: _Call) -> None:
 
 
 def _arguments(route: Route, ids: dict[str, str], body: Any) -> list[Any]:
-    query = _checked_query(route.query)
+    query = _checked_query(route.query) if request.query_string else {}
     given: list[Any] = list(ids.values())
     if route.body is not None:
         given.append(route.body.check(body))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any, Literal
 
 from .failures import ApiError
@@ -17,7 +18,8 @@ from .realms import Realm
 
 LIFE_SECONDS = 24 * 3600
 """How long a key lives, in virtual seconds."""
-MAX_KEY_LENGTH = 255
+KEY_PATTERN = "[!-~]([ -~]{0,253}[!-~])?"
+"""1 to 255 printable ASCII characters; spaces around them are HTTP's own."""
 
 Reading = Literal["replay", "strict"]
 
@@ -33,10 +35,10 @@ def check_key(key: str) -> str:
 
     :raises ApiError: 400 for one that is empty, too long or not printable.
     """
-    if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isprintable():
+    if not re.fullmatch(KEY_PATTERN, key):
         raise ApiError(
             "parameter_invalid",
-            f"Invalid Idempotency-Key: 1 to {MAX_KEY_LENGTH} printable characters.",
+            "Invalid Idempotency-Key: it must be 1 to 255 printable ASCII characters.",
             param="Idempotency-Key",
         )
     return key
