@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
@@ -49,7 +48,10 @@ class AsyncPaySaferClient:
         hooks: Iterable[Hook] = (),
         rate_reserve: float | None = None,
     ) -> None:
-        from .async_wire import AsyncWire  # httpx is loaded with the first client
+        # asyncio and httpx are loaded with the first client.
+        from asyncio import sleep
+
+        from .async_wire import AsyncWire
 
         self._core = Core.configure(
             secret_key=secret_key,
@@ -63,7 +65,7 @@ class AsyncPaySaferClient:
             rate_reserve=rate_reserve,
         )
         self._wire = AsyncWire(transport, base_url=self._core.base_url)
-        self._sleep = asyncio.sleep
+        self._sleep = sleep
         self._add_services()
 
     def _add_services(self) -> None:

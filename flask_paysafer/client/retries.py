@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from .operation import Operation
@@ -90,8 +89,14 @@ def retry_after(answer: Answer, *, now: float) -> float | None:
     value = answer.headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value, re.ASCII):
         return float(value)
+    return _until(value, now=now) if value else None
+
+
+def _until(date: str, *, now: float) -> float | None:
+    from email.utils import parsedate_to_datetime  # slow to import, seldom needed
+
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+        return max(0.0, parsedate_to_datetime(date).timestamp() - now)
     except (ValueError, TypeError, OverflowError):
         return None
 

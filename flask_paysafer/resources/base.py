@@ -41,9 +41,11 @@ class Resource(dict[str, Any]):
             if name in _optional_fields(type(self)):
                 return None
             raise AttributeError(_absent(self, name), name=name, obj=self) from None
-        if type(value) is dict or type(value) is list:
-            # Wrapped when it is asked for, so that an answer costs little more than its JSON.
-            value = self[name] = _wrap(value)
+        # Wrapped when it is asked for, so that an answer costs little more than its JSON.
+        if type(value) is dict:
+            value = self[name] = Resource(value)
+        elif type(value) is list and dict in map(type, value):
+            value = self[name] = [Resource(v) if type(v) is dict else v for v in value]
         return value
 
     @property
@@ -59,14 +61,6 @@ class Resource(dict[str, Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (dict(self),)
-
-
-def _wrap(value: Any) -> Any:
-    if type(value) is dict:
-        return Resource(value)
-    if type(value) is list:
-        return [_wrap(item) for item in value]
-    return value
 
 
 def _absent(resource: Resource, name: str) -> str:

@@ -7,6 +7,7 @@ sees; so what is ambiguous (a key given twice, NaN) is refused, not guessed at.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +33,9 @@ EVENT_TYPES: tuple[str, ...] = (
 )
 """The event types that PaySafer documents."""
 
-_MAX_TEXT = 255
+_NAME = re.compile(r"[!-~]{1,255}")
+_TEXT_OR_NOTHING = (str, type(None))
+_FLAG_OR_NOTHING = (bool, type(None))
 _LAST_SECOND = 253_402_300_799  # of the year 9999, the last one that datetime knows
 
 
@@ -95,29 +98,25 @@ class Event(Resource):
 
 
 def _check(fields: Any) -> None:
-    if not isinstance(fields, dict):
+    if type(fields) is not dict:
         raise InvalidPayloadError("The payload is no JSON object.")
     if fields.get("object", "event") != "event":
         raise InvalidPayloadError('The payload\'s "object" is not "event".')
-    _check_text(fields, "id")
-    _check_text(fields, "type")
+    if not _is_name(fields.get("id")):
+        raise InvalidPayloadError('The event\'s "id" is not a name of printable ASCII.')
+    if not _is_name(fields.get("type")):
+        raise InvalidPayloadError('The event\'s "type" is not a name of printable ASCII.')
     created = fields.get("created")
     if type(created) is not int or not 0 <= created <= _LAST_SECOND:
         raise InvalidPayloadError('The event\'s "created" is not a time in unix seconds.')
-    if not isinstance(fields.get("data"), dict):
-        raise InvalidPayloadError('The event\'s "data" is not an object.')
-    if not isinstance(fields.get("api_version"), (str, type(None))):
+    if type(fields.get("api_version")) not in _TEXT_OR_NOTHING:
         raise InvalidPayloadError('The event\'s "api_version" is not text.')
-    if not isinstance(fields["data"].get("livemode"), (bool, type(None))):
+    data = fields.get("data")
+    if type(data) is not dict:
+        raise InvalidPayloadError('The event\'s "data" is not an object.')
+    if type(data.get("livemode")) not in _FLAG_OR_NOTHING:
         raise InvalidPayloadError('The event\'s "data.livemode" is neither true nor false.')
 
 
-def _check_text(fields: dict[str, Any], name: str) -> None:
-    value = fields.get(name)
-    if (
-        not isinstance(value, str)
-        or not 0 < len(value) <= _MAX_TEXT
-        or not (value.isascii() and value.isprintable())
-        or " " in value
-    ):
-        raise InvalidPayloadError(f'The event\'s "{name}" is not a name of printable ASCII.')
+def _is_name(value: Any) -> bool:
+    return type(value) is str and _NAME.fullmatch(value) is not None
