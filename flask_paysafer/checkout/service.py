@@ -84,7 +84,7 @@ class Checkout:
         if attempt is None or attempt.is_final:
             return attempt
         has_changed = attempt.money != order.amount
-        if has_changed and attempt.state == "asked" and attempt.payment_id is None:
+        if has_changed and _is_unanswered(attempt):
             return self._settler.abandon(attempt, failure="changed")
         attempt = self._settler.settle(attempt, early=early)
         if has_changed and attempt.state in CANCELLABLE:
@@ -106,8 +106,9 @@ class Checkout:
             # Another tab, click or worker was quicker: its attempt is the one that counts.
             return self._store.current(reference) or attempt
         self._announce(reference, order)
-        self._settler.ask(attempt, is_first=True)
-        return self._settler.reread(attempt)
+        begun = self._settler.reread(attempt)
+        self._settler.ask(begun, is_first=True)
+        return self._settler.reread(begun)
 
     def _announce(self, reference: str, order: CheckoutOrder) -> None:
         try:
@@ -162,8 +163,11 @@ class Checkout:
 
         If it turns out to be paid, it stays so and is what is returned.
         """
+        attempt = self._store.current(reference)
+        if attempt is not None and _is_unanswered(attempt):
+            return self._settler.abandon(attempt, failure="restarted")
         attempt = self.look(reference, order)
-        if attempt is None or not (attempt.state in CANCELLABLE or attempt.state == "asked"):
+        if attempt is None or attempt.state not in CANCELLABLE:
             return attempt
         return self._settler.abandon(attempt, failure="restarted")
 
@@ -224,3 +228,7 @@ class Checkout:
         # Handlers run outside requests, where the loader's url_for() would not work.
         with self._app.test_request_context():
             return self.order(reference)
+
+
+def _is_unanswered(attempt: Attempt) -> bool:
+    return attempt.state == "asked" and attempt.payment_id is None

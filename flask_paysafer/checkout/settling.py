@@ -49,10 +49,13 @@ PAUSE = 1.0
 READING_TIME = 8.0
 """Seconds that reading back may take: a customer is looking at a page meanwhile."""
 
-CLOCK_SKEW = 3600
+CLOCK_SKEW = 3600.0
 """How far PaySafer's clock may differ from ours when payments are looked for."""
 
-MAX_LISTED = 5000
+KEY_REACH = 24 * 3600.0 + CLOCK_SKEW
+"""How far back the payment may be that has taken a key, in a database that was lost since."""
+
+MAX_LISTED = 2000
 """How many payments are looked through for a lost one."""
 
 
@@ -98,7 +101,7 @@ class Settler:
         except errors.CardError as error:
             self._declined(attempt, error)
         except errors.IdempotencyError:
-            self._look_for(attempt)
+            self._look_for(attempt, reach=KEY_REACH)
         except errors.APIError as error:
             self._refused(attempt, error, is_first=is_first)
         except errors.APIConnectionError:
@@ -173,13 +176,16 @@ class Settler:
         else:
             self.note(attempt, payment)
 
-    def _look_for(self, attempt: Attempt, *, else_close: str | None = None) -> None:
+    def _look_for(
+        self, attempt: Attempt, *, else_close: str | None = None, reach: float = CLOCK_SKEW
+    ) -> None:
         """Look for the attempt's payment in the list.
 
+        :param reach: From how many seconds before the attempt on.
         :param else_close: Why to close the attempt if it surely has none.
         """
         try:
-            payment, is_complete = self._listed(attempt)
+            payment, is_complete = self._listed(attempt, reach)
         except (errors.APIError, errors.APIConnectionError) as error:
             self._wait(attempt, f"the payments can't be listed ({type(error).__name__})")
             return
@@ -190,9 +196,9 @@ class Settler:
         else:
             self._wait(attempt, "there is no such payment yet")
 
-    def _listed(self, attempt: Attempt) -> tuple[Mapping[str, Any] | None, bool]:
+    def _listed(self, attempt: Attempt, reach: float) -> tuple[Mapping[str, Any] | None, bool]:
         """Return the attempt's payment, and whether the list was read far enough."""
-        oldest = int(attempt.begun_at) - CLOCK_SKEW
+        oldest = int(attempt.begun_at - reach)
         page = self._client.payments.list(
             limit=100, created={"gte": oldest}, deadline=self._reading_time
         )
@@ -207,7 +213,7 @@ class Settler:
         """End an open attempt without a charge, or find that it has paid after all."""
         if attempt.payment_id is not None:
             self._cancel(attempt, attempt.payment_id, failure=failure)
-        elif self._store.hold(attempt, lease=self.lease):
+        elif self._store.hold(attempt, lease=self.lease, early=PAUSE):
             self._take_key(attempt, failure=failure)
         return self.reread(attempt)
 
@@ -220,7 +226,7 @@ class Settler:
         try:
             payment = self._client.payments.create(**harmless, idempotency_key=attempt.key)
         except errors.IdempotencyError:
-            self._look_for(attempt)
+            self._look_for(attempt, reach=KEY_REACH)
         except (errors.APIError, errors.APIConnectionError) as error:
             self._wait(attempt, f"its key can't be taken ({type(error).__name__})")
         else:

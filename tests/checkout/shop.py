@@ -22,11 +22,12 @@ from flask_paysafer.money import Money
 from flask_paysafer.sandbox import Sandbox
 from flask_paysafer.state import get_state
 
-SETTINGS = {
+WEBHOOK_SECRET = "whsec_acmeshop1secret"
+SETTINGS: dict[str, Any] = {
     "SECRET_KEY": "a long random value of the tests",
     "PAYSAFER_SECRET_KEY": "sk_test_acmeshop1",
     "PAYSAFER_PUBLISHABLE_KEY": "pk_test_acmeshop1",
-    "PAYSAFER_WEBHOOK_SECRET": "whsec_acmeshop1secret",
+    "PAYSAFER_WEBHOOK_SECRET": WEBHOOK_SECRET,
     "PAYSAFER_API_BASE": "http://127.0.0.1:4242/v1",
     # One attempt per call: what the client does by itself is tested with the client.
     "PAYSAFER_MAX_RETRIES": 0,
@@ -88,12 +89,9 @@ class Shop:
         """Open a page."""
         return (browser or self.browser).get(page)
 
-    def send(
-        self, page: str = PAGE, browser: FlaskClient | None = None, **fields: str
-    ) -> TestResponse:
+    def send(self, page: str = PAGE, /, **fields: str) -> TestResponse:
         """Send the page's form with its hidden fields."""
-        browser = browser or self.browser
-        return browser.post(page, data=hidden_fields(self.open(page, browser).text) | fields)
+        return self.browser.post(page, data=hidden_fields(self.open(page).text) | fields)
 
     def pay(self, number: str = GOOD, **fields: str) -> TestResponse:
         """Pay by card and follow to the page that tells what came of it."""
