@@ -10,10 +10,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from .door_app import PATH, event_body, sign
+from flask_paysafer.cli.exam.cases import CASES, examine
+from flask_paysafer.cli.exam.examiner import Examiner
+from flask_paysafer.cli.exam.speaking import Speaker
+from flask_paysafer.config import load_config
+
+from .door_app import PATH, SECRET, event_body, sign
 from .served_app import LIMIT
 
 ROOT = Path(__file__).parents[2]
@@ -195,6 +201,15 @@ def test_a_body_that_stalls_holds_nobody_up_for_good(server: Server, frame: obje
         following = event_body(f"evt_after_{make.__name__}")
         assert server.ask(plain(following, signed(following)))[0] == 200
     assert server.stored() == before + 1
+
+
+def test_passes_the_exam(server: Server) -> None:
+    url = urlsplit(f"http://127.0.0.1:{server.port}{PATH}")
+    settings = {"PAYSAFER_WEBHOOK_SECRET": SECRET, "PAYSAFER_WEBHOOK_MAX_BYTES": LIMIT}
+    speaker = Speaker(url, timeout=WAIT)
+    examiner = Examiner(load_config(settings, {}), speaker, kind="payment.created")
+    grades = [examine(case, examiner) for case in CASES]
+    assert [grade for grade in grades if grade.outcome in ("fail", "warn")] == []
 
 
 @pytest.mark.parametrize("framing", [b"zz\r\n{}\r\n0\r\n\r\n", b"5\r\n{}\r\n", b"-1\r\n\r\n"])
