@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import inspect
 import logging
 import traceback
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,6 +45,10 @@ def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
 
 
 def _run(coroutine: Coroutine[Any, Any, Any]) -> None:
+    # Imported on first use: most shops have no async handler, and these take long to load.
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
