@@ -23,6 +23,10 @@ _READ_BEFORE = (
     "A middleware reads the request's stream before this extension does; let it leave the "
     "webhook's requests alone."
 )
+_NOT_TERMINATED = (
+    "Use a server that sets wsgi.input_terminated, such as gunicorn or waitress, or a proxy that "
+    "buffers requests."
+)
 
 
 class Admission:
@@ -36,15 +40,19 @@ class Admission:
             self._check_network,
             self._check_type,
             self._check_encoding,
+            self._check_body,
         )
 
-    def admit(self, request: Request) -> bytes | Refusal:
-        """Return the request's whole body, or why it is not taken."""
+    def judge(self, request: Request) -> Refusal | None:
+        """Return why the request is not taken, or None.
+
+        After None the whole body is in ``request.get_data()``, for everybody.
+        """
         for check in self._checks:
             refusal = check(request)
             if refusal is not None:
                 return refusal
-        return self._read_body(request)
+        return None
 
     def _check_method(self, request: Request) -> Refusal | None:
         if request.method == "POST":
@@ -89,7 +97,7 @@ class Admission:
             "Deliveries are signed as they are sent; see whether a proxy compresses requests.",
         )
 
-    def _read_body(self, request: Request) -> bytes | Refusal:
+    def _check_body(self, request: Request) -> Refusal | None:
         limit = self._config.webhook_max_bytes
         # One byte more than the limit: a chunked body names no length, and Werkzeug ends it
         # at the maximum without a word. The app's own MAX_CONTENT_LENGTH is for its forms.
@@ -105,9 +113,7 @@ class Admission:
             return _incomplete(f"the server could not read the body ({type(error).__name__})")
         if len(body) > limit:
             return self._too_large()
-        if not body and request.content_length:
-            return _incomplete("the body is gone", _READ_BEFORE)
-        return body
+        return None if body else _check_empty(request)
 
     def _too_large(self) -> Refusal:
         return Refusal(
@@ -115,6 +121,14 @@ class Admission:
             f"the body is larger than {self._config.webhook_max_bytes} bytes",
             f"{self._config.setting('WEBHOOK_MAX_BYTES')} sets the limit.",
         )
+
+
+def _check_empty(request: Request) -> Refusal | None:
+    if request.content_length:
+        return _incomplete("the body is gone", _READ_BEFORE)
+    if "Transfer-Encoding" in request.headers and "wsgi.input_terminated" not in request.environ:
+        return _incomplete("the server hands on no chunked bodies", _NOT_TERMINATED)
+    return None
 
 
 def _incomplete(reason: str, cure: str = "PaySafer delivers the event again.") -> Refusal:

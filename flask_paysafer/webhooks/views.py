@@ -24,7 +24,7 @@ from .intake import WebhookIntake
 logger = logging.getLogger(__name__)
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
-_ADMITTED = "flask_paysafer.admitted"
+_JUDGED = "flask_paysafer.judged"
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -62,18 +62,22 @@ class WebhookDoor:
         """Take the body before the merchant's hooks can, and see to Flask-WTF."""
         if request.endpoint == self._endpoint:
             exempt_from_csrf(app, self.webhook)
-            request.environ[_ADMITTED] = self._admission.admit(request)
+            request.environ[_JUDGED] = self._admission.judge(request)
 
     def webhook(self) -> Response:
         """Answer a delivery."""
-        body = request.environ.get(_ADMITTED)
-        if body is None:  # the app's request_started is muted
-            body = self._admission.admit(request)
-        if isinstance(body, Refusal):
-            return _respond(self._intake.refuse(body))
+        refusal = self._judgement()
+        if refusal is not None:
+            return _respond(self._intake.refuse(refusal))
         signature = request.headers.get(signing.HEADER)
         # Whole seconds like the signature's own: the same second is no age at all.
-        return _respond(self._intake.receive(body, signature, now=int(time.time())))
+        return _respond(self._intake.receive(request.get_data(), signature, now=int(time.time())))
+
+    def _judgement(self) -> Refusal | None:
+        if _JUDGED not in request.environ:  # the app's request_started is muted
+            return self._admission.judge(request)
+        refusal: Refusal | None = request.environ[_JUDGED]
+        return refusal
 
 
 def _respond(answer: Answer) -> Response:

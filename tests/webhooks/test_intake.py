@@ -39,6 +39,11 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"content_type": "multipart/form-data"}, "the body is a form", "application/json"),
     ({"headers": {"Content-Encoding": "gzip"}}, "the body is compressed", "proxy"),
     ({"body": b"x" * 300_000}, "larger than 262144 bytes", "PAYSAFER_WEBHOOK_MAX_BYTES"),
+    (
+        {"body": b"", "headers": {"Transfer-Encoding": "chunked"}},
+        "hands on no chunked bodies",
+        "wsgi.input_terminated",
+    ),
     ({"body": b"{}"}, "event", "flask paysafer events list --state quarantined"),
 ]
 

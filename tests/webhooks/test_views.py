@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
+import weakref
 from typing import Any
 
 import pytest
-from flask import Flask, abort, request
+from flask import Flask, abort, request, request_started
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
@@ -100,7 +102,20 @@ def test_a_missing_signature_gets_the_same_answer(door: Door) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"null", b'{"id":"evt_1"}', b"\xff\xfe", b"NaN", b"[" * 100_000]
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"id":"evt_1"}',
+        b"\xff\xfe",
+        b"NaN",
+        b"[" * 100_000,
+        b'{"created":' + b"9" * 10_000 + b"}",
+        event_body().replace(b'"pay_1"', b'"\\ud800"'),
+        event_body().replace(b"{", b'{"id":"evt_2",', 1),
+    ],
 )
 def test_authentic_bytes_that_are_no_event_are_set_aside(door: Door, body: bytes) -> None:
     response = door.deliver(body)
@@ -306,6 +321,18 @@ def test_hooks_that_read_the_body_take_nothing_away(hook: Any, first: bool) -> N
     if not first:
         app.before_request(read_and_pass)
     assert door.deliver().json == {"received": True}
+
+
+def test_works_where_the_signal_of_a_starting_request_is_muted(door: Door) -> None:
+    with request_started.muted():
+        assert door.deliver().json == {"received": True}
+        assert door.deliver(signature="x").status_code == 400
+
+
+def test_an_app_that_is_gone_leaves_nothing_behind() -> None:
+    gone = weakref.ref(Door().app)
+    gc.collect()
+    assert gone() is None
 
 
 def test_hooks_see_the_body_too() -> None:
