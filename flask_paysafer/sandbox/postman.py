@@ -52,10 +52,10 @@ class Postman:
     def deliver(self, event: Row, endpoint: Row) -> dict[str, Any]:
         """Send the event once; return the attempt as deliveries show it."""
         at = int(self._clock.now())
-        parcel = self._parcel(event, endpoint, self._signing_time(endpoint))
+        parcel = self.parcel(event, endpoint, self._signing_time(endpoint))
         reply = self._courier(parcel)
         if self._may_be_a_clock_apart(endpoint, reply):
-            second = self._parcel(event, endpoint, self._wall())
+            second = self.parcel(event, endpoint, self._wall())
             answer = self._courier(second)
             if not _is_refused_signature(answer):
                 self._on_real_clocks.add(endpoint["id"])
@@ -76,7 +76,8 @@ class Postman:
             and _is_refused_signature(reply)
         )
 
-    def _parcel(self, event: Row, endpoint: Row, moment: float) -> Parcel:
+    def parcel(self, event: Row, endpoint: Row, moment: float) -> Parcel:
+        """Return the delivery of ``event`` to ``endpoint`` as it is when signed at ``moment``."""
         body = json.dumps(shown(event)).encode()
         signature = self._scheme.sign(body, endpoint["_secret"], timestamp=int(moment))
         headers = {

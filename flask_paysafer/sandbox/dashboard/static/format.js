@@ -1,0 +1,76 @@
+// Write times, statuses and ids the way people read them.
+
+import { el } from "./dom.js";
+
+const TONES = {
+  good: ["succeeded", "delivered", "paid", "enabled", "won", "accepted"],
+  bad: ["failed", "declined", "lost"],
+  wait: ["pending", "requires_action", "requires_confirmation", "requires_payment_method", "open", "retrying"],
+  calm: ["requires_capture", "processing", "replayed"],
+};
+
+export function badge(status, text = status) {
+  const tone = Object.keys(TONES).find((name) => TONES[name].includes(status)) ?? "";
+  return el("span", { class: `badge ${tone}` }, text.replaceAll("_", " "));
+}
+
+export function httpBadge(status) {
+  if (status === null || status === undefined) return el("span", { class: "badge bad" }, "no answer");
+  const tone = status < 300 ? "good" : status < 400 ? "wait" : "bad";
+  return el("span", { class: `badge ${tone}` }, String(status));
+}
+
+export function paymentBadge(payment) {
+  if (payment.amount_refunded > 0) {
+    const whole = payment.amount_refunded === payment.amount_received;
+    return badge("replayed", whole ? "refunded" : "partly refunded");
+  }
+  return badge(payment.status);
+}
+
+const WHOLE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const STEPS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+
+export function wholeTime(seconds) {
+  return WHOLE.format(new Date(seconds * 1000));
+}
+
+export function distance(seconds) {
+  const size = Math.abs(seconds);
+  if (size < 1) return "now";
+  const place = STEPS.findIndex(([length]) => size >= length);
+  const [length, unit] = STEPS[place];
+  const rest = STEPS[place + 1];
+  const small = rest && Math.floor((size % length) / rest[0]);
+  const text = `${Math.floor(size / length)} ${unit}` + (small && length >= 3600 ? ` ${small} ${rest[1]}` : "");
+  return seconds > 0 ? `in ${text}` : `${text} ago`;
+}
+
+export function when(seconds, now) {
+  if (!seconds) return "";
+  return el("time", { datetime: new Date(seconds * 1000).toISOString(), title: wholeTime(seconds) }, distance(seconds - now));
+}
+
+export function link(id, text = id, kind = kindOf(id)) {
+  if (!id) return "";
+  return el("a", { href: `#/${kind}/${id}`, class: text === id ? "mono" : null }, text);
+}
+
+const PREFIXES = { pay: "payment", cus: "customer", evt: "event", dlv: "delivery", dp: "dispute", po: "payout", we: "webhook_endpoint", req: "request" };
+
+export function kindOf(id) {
+  return PREFIXES[String(id).split("_")[0]] ?? "payment";
+}
+
+// "ConnectionRefusedError: [Errno 111] Connection refused" says it twice.
+export function plainly(error) {
+  return error?.replace(/^\w+Error: (\[Errno -?\d+\] )?/, "");
+}
+
+export function pretty(text) {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}
