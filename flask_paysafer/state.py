@@ -10,7 +10,7 @@ neither SQLAlchemy nor httpx.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -107,6 +107,20 @@ class AppState:
     def checkout(self) -> Checkout:
         """What decides about payments of orders."""
         return self._once("checkout", self._make_checkout)
+
+    def reach(self, transport: Any, async_transport: Any) -> None:
+        """Let the API clients go another way from now on: to a sandbox in a test's own process.
+
+        :raises ConfigurationError: if a client was used already, for it keeps its way.
+        """
+        if self._built.keys() & {"client", "async_client", "checkout"}:
+            raise ConfigurationError(
+                "The app's API client was used already. Join the app to the sandbox right after "
+                "the app is made."
+            )
+        self.client_options = replace(
+            self.client_options, transport=transport, async_transport=async_transport
+        )
 
     def _once(self, name: str, make: Callable[[], T]) -> T:
         if name not in self._built:
