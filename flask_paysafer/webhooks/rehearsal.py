@@ -1,0 +1,76 @@
+"""Deliver an event to an app's own route, in process, as PaySafer would.
+
+For trying things out: ``flask paysafer trigger`` and the pytest kit. The request
+passes through everything that a delivery passes through: hooks, signature, inbox.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from .. import signing
+from ..config import Config
+from ..errors import ConfigurationError
+
+
+def deliver(
+    app: Flask,
+    config: Config,
+    payload: bytes,
+    *,
+    timestamp: float | None = None,
+    signature: str | None = None,
+) -> TestResponse:
+    """Sign ``payload`` with the configured secret, and post it to the app's webhook route.
+
+    It comes from an allowed network, where the settings name any.
+
+    :param timestamp: When it is signed, in unix seconds; now by default.
+    :param signature: The whole header instead.
+    :raises ConfigurationError: if it can't be signed; the message tells the cure.
+    """
+    header = signature if signature is not None else sign(config, payload, timestamp=timestamp)
+    response: TestResponse = app.test_client().post(
+        webhook_path(app, config),
+        data=payload,
+        content_type="application/json",
+        headers={signing.HEADER: header},
+        environ_overrides=_sender(config),
+    )
+    return response
+
+
+def sign(config: Config, payload: bytes, *, timestamp: float | None = None) -> str:
+    """Return the signature header for ``payload``, by the configured scheme and first secret.
+
+    :raises ConfigurationError: without a secret, or for a merchant's scheme that can't sign.
+    """
+    if not config.webhook_secrets:
+        raise ConfigurationError(
+            f"{config.setting('WEBHOOK_SECRET')} is not set, so nothing can be signed. Set it: "
+            "in a test to anything like whsec_0123456789."
+        )
+    scheme = config.signature_scheme
+    signer: Any = signing.get_scheme(scheme) if isinstance(scheme, str) else scheme
+    if not hasattr(signer, "sign"):
+        raise ConfigurationError(
+            f"{config.setting('SIGNATURE_SCHEME')} is a scheme of your own that can't sign. Give "
+            "it a method sign(payload, secret, *, timestamp), or pass the signature yourself."
+        )
+    moment = time.time() if timestamp is None else timestamp
+    header: str = signer.sign(payload, config.webhook_secrets[0], timestamp=moment)
+    return header
+
+
+def webhook_path(app: Flask, config: Config) -> str:
+    """Return the path of the extension's webhook route in ``app``."""
+    return app.url_map.bind("localhost").build(f"{config.name}.webhook")
+
+
+def _sender(config: Config) -> dict[str, str]:
+    networks = config.webhook_allowed_networks
+    return {"REMOTE_ADDR": str(networks[0].network_address)} if networks else {}
