@@ -14,10 +14,12 @@ import tempfile
 import threading
 from pathlib import Path
 
+from flask_paysafer import errors
+
 from .check import check
 from .serving import open_shop
 
-INSTANCE = Path(__file__).parent.parent / "instance"
+BOOKS = Path("instance")
 
 WELCOME = """\
  * Dallah Roasters is open:  {shop}
@@ -36,7 +38,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the shop until Ctrl-C, or buy in it without a browser with ``--check``."""
     options = _parse(arguments)
     try:
-        return run_check() if options.check else serve(options.port, options.paysafer_port)
+        return run_check() if options.check else serve(options)
+    except errors.ConfigurationError as error:
+        print(f"Can't start: {error}")
+        return 1
     except OSError as error:
         print(f"Can't start: {error}. Choose other ports with --port and --paysafer-port.")
         return 1
@@ -46,16 +51,17 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m example_app", description=__doc__)
     parser.add_argument("--port", type=int, default=5000, help="the shop's port (5000)")
     parser.add_argument("--paysafer-port", type=int, default=4242, help="local PaySafer's (4242)")
+    parser.add_argument("--books", type=Path, default=BOOKS, help="where orders are kept")
     parser.add_argument("--check", action="store_true", help="buy two things, say how it went, end")
     return parser.parse_args(arguments)
 
 
-def serve(port: int, paysafer_port: int) -> int:
+def serve(options: argparse.Namespace) -> int:
     """Keep the shop open until Ctrl-C or SIGTERM."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with open_shop(INSTANCE, port, paysafer_port) as shop:
+    with open_shop(options.books, options.port, options.paysafer_port) as shop:
         print(WELCOME.format(shop=shop.url, passcode=shop.app.config["STAFF_PASSCODE"]))
         if shop.paysafer:
             print(LOCAL_WELCOME.format(paysafer=shop.paysafer))
