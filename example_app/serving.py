@@ -48,7 +48,7 @@ def open_shop(folder: Path, port: int, paysafer_port: int) -> Iterator[OpenShop]
 @contextmanager
 def _answering(app: Shop, door: socket.socket) -> Iterator[None]:
     server = make_server(HOST, 0, app, threaded=True, fd=door.fileno())
-    thread = threading.Thread(target=server.serve_forever, name="shop")
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="shop")
     thread.start()
     try:
         yield
