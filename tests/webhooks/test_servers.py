@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import sqlite3
 import subprocess
@@ -71,12 +72,16 @@ class Server:
         return count
 
 
-def read_answer(peer: socket.socket) -> tuple[int, bytes]:
+def read_all(peer: socket.socket) -> bytes:
     answer = b""
     with contextlib.suppress(ConnectionError):
         while chunk := peer.recv(65_536):
             answer += chunk
-    head, _, body = answer.partition(b"\r\n\r\n")
+    return answer
+
+
+def read_answer(peer: socket.socket) -> tuple[int, bytes]:
+    head, _, body = read_all(peer).partition(b"\r\n\r\n")
     return (int(head.split()[1]) if head else 0), body
 
 
@@ -201,6 +206,20 @@ def test_a_body_that_stalls_holds_nobody_up_for_good(server: Server, frame: obje
         following = event_body(f"evt_after_{make.__name__}")
         assert server.ask(plain(following, signed(following)))[0] == 200
     assert server.stored() == before + 1
+
+
+def test_a_refused_body_is_never_read_as_the_next_request(server: Server) -> None:
+    hidden = plain(event_body("evt_hidden"), signed(event_body("evt_hidden")))
+    refused = plain(hidden, "Content-Type: multipart/form-data")
+    refused = refused.replace(b"Connection: close", b"X: y", 1)  # so that it stays open
+    before = server.stored()
+    following = event_body("evt_following")
+    with server.connection() as peer:
+        with contextlib.suppress(ConnectionError):
+            peer.sendall(refused + plain(following, signed(following)))
+        answers = read_all(peer)
+    assert re.findall(rb"HTTP/1\.1 (\d+)", answers) in ([b"415"], [b"415", b"200"])
+    assert server.stored() - before == answers.count(b"HTTP/1.1 200")
 
 
 def test_passes_the_exam(server: Server) -> None:
