@@ -1,0 +1,141 @@
+"""The commands: list, create and delete webhook endpoints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...errors import ConfigurationError
+from ...resources import EVENT_TYPES, WebhookEndpoint
+from ...state import AppState
+from .. import with_state
+from ..addresses import is_local, webhook_url
+from .env_file import EnvFile
+
+
+@click.group()
+def endpoints() -> None:
+    """List, create and delete webhook endpoints at PaySafer."""
+
+
+@endpoints.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@with_state
+def list_endpoints(state: AppState, *, as_json: bool) -> None:
+    """Show the endpoints of the account and mode that the secret key belongs to."""
+    found = list(state.client.webhook_endpoints.list(limit=100))
+    if as_json:
+        click.echo(json.dumps([_shown(endpoint) for endpoint in found], indent=2))
+    elif not found:
+        click.echo("PaySafer has no webhook endpoint of this account. Register this app's with:")
+        click.echo("  flask paysafer endpoints create --url https://shop.example")
+    for endpoint in () if as_json else found:
+        click.echo(_line(endpoint))
+
+
+def _line(endpoint: WebhookEndpoint) -> str:
+    mode = "live" if endpoint.get("livemode") else "test"
+    wanted = ", ".join(endpoint.get("enabled_events") or ["*"])
+    return f"{endpoint.id}  {mode}  {endpoint.get('status', '')}  {endpoint.url}  [{wanted}]"
+
+
+def _shown(endpoint: WebhookEndpoint) -> dict[str, Any]:
+    return {name: value for name, value in endpoint.items() if name != "secret"}
+
+
+@endpoints.command()
+@click.option(
+    "--url",
+    help="The webhook's address, or the site's alone. By default made from SERVER_NAME and "
+    "PREFERRED_URL_SCHEME.",
+)
+@click.option(
+    "--event",
+    "events",
+    multiple=True,
+    metavar="TYPE",
+    help="A type to be sent; may be given several times. By default all are.",
+)
+@click.option(
+    "--env-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the signing secret into this file, which git must ignore.",
+)
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+@with_state
+def create(
+    state: AppState, *, url: str | None, events: tuple[str, ...], env_file: Path | None, yes: bool
+) -> None:
+    """Have PaySafer send events to this app, and show the signing secret, once."""
+    address = webhook_url(state, url)
+    setting = state.config.setting("WEBHOOK_SECRET")
+    _check_reachable(state, address)
+    _check_types(events)
+    # Before the endpoint is made: its secret can't be asked for again.
+    target = EnvFile.open(env_file) if env_file else None
+    others = _registered(state, address)
+    if not yes:
+        _ask(state, address, others)
+    made = state.client.webhook_endpoints.create(url=address, enabled_events=list(events) or ["*"])
+    _show(made, setting)
+    if target is not None:
+        name = target.write(setting, made.secret or "", beside_present=bool(others))
+        click.echo(f"Written to {target.path} as {name}.")
+
+
+def _check_reachable(state: AppState, address: str) -> None:
+    if state.config.livemode and (is_local(address) or not address.startswith("https://")):
+        raise ConfigurationError(
+            "Live events go to https:// addresses that PaySafer can reach from outside. "
+            "Pass the shop's own with --url https://shop.example."
+        )
+
+
+def _check_types(events: tuple[str, ...]) -> None:
+    unknown = [kind for kind in events if kind not in EVENT_TYPES and kind != "*"]
+    if unknown:
+        raise ConfigurationError(
+            f"PaySafer documents no event type {unknown[0]!r:.100}. It has: "
+            f"{', '.join(EVENT_TYPES)}."
+        )
+
+
+def _registered(state: AppState, address: str) -> list[WebhookEndpoint]:
+    listed = state.client.webhook_endpoints.list(limit=100)
+    return [endpoint for endpoint in listed if endpoint.get("url") == address]
+
+
+def _ask(state: AppState, address: str, others: list[WebhookEndpoint]) -> None:
+    if others:
+        click.echo(
+            f"{address} is registered already, as {others[0].id}. Another one has a secret of its "
+            "own, which is how secrets are rotated; until the old one is deleted, every event "
+            "comes twice and is handled once."
+        )
+        click.confirm("Register it once more?", abort=True)
+    if state.config.livemode:
+        click.echo(f"The secret key is live: {address} will get events about real money.")
+        click.confirm("Go live with it?", abort=True)
+
+
+def _show(made: WebhookEndpoint, setting: str) -> None:
+    click.echo(f"Registered {made.url} as {made.id}.")
+    click.echo("Its signing secret, which PaySafer shows only now:")
+    click.echo(f"  {setting}={made.secret}")
+
+
+@endpoints.command()
+@click.argument("endpoint_id", metavar="ID")
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+@with_state
+def delete(state: AppState, endpoint_id: str, *, yes: bool) -> None:
+    """Have PaySafer send nothing more to the endpoint called ID."""
+    endpoint = state.client.webhook_endpoints.retrieve(endpoint_id)
+    mode = "live" if endpoint.get("livemode") else "test"
+    if not yes:
+        click.confirm(f"Delete the {mode} endpoint {endpoint.url}?", abort=True)
+    state.client.webhook_endpoints.delete(endpoint_id)
+    click.echo(f"Deleted {endpoint_id}. Take its secret out of the settings, too.")
