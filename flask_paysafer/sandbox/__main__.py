@@ -13,6 +13,7 @@ from types import FrameType
 from flask_paysafer.errors import ConfigurationError
 
 from .description import describe
+from .failures import ApiError
 from .postman import SIGN_WITH
 from .sandbox import Sandbox
 
@@ -32,9 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, stop)
     try:
         with _sandbox(options) as sandbox, sandbox.serve(options.port, options.host):
-            _say_where(sandbox)
+            secret = sandbox.register(options.webhook)["secret"] if options.webhook else None
+            _say_where(sandbox, secret)
             stopped.wait()
-    except (ConfigurationError, OSError) as error:
+    except (ApiError, ConfigurationError, OSError) as error:
         sys.stderr.write(f"The sandbox can't start: {error}\n")
         return 1
     return 0
@@ -71,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
         help="strict: any reuse of a key is 409 (%(default)s)",
     )
     parser.add_argument(
+        "--webhook", metavar="URL", help="deliver events there, and print the signing secret"
+    )
+    parser.add_argument(
         "--allow-remote-webhooks",
         action="store_true",
         help="deliver webhooks to other machines too",
@@ -100,13 +105,15 @@ def _rate(text: str) -> float:
     return rate
 
 
-def _say_where(sandbox: Sandbox) -> None:
+def _say_where(sandbox: Sandbox, webhook_secret: str | None) -> None:
+    secret = f"  PAYSAFER_WEBHOOK_SECRET={webhook_secret}\n" if webhook_secret else ""
     sys.stdout.write(
         f"PaySafer's sandbox answers at {sandbox.url} (dashboard: {sandbox.url}/)\n"
         "Settings for your shop:\n"
         f"  PAYSAFER_API_BASE={sandbox.url}/v1\n"
         "  PAYSAFER_SECRET_KEY=sk_test_acmeshop1\n"
         "  PAYSAFER_PUBLISHABLE_KEY=pk_test_acmeshop1\n"
+        f"{secret}"
         "Stop it with Ctrl-C.\n"
     )
     sys.stdout.flush()

@@ -40,7 +40,7 @@ class Reply:
 
 
 Courier = Callable[[Parcel], Reply]
-"""Sends a parcel and never raises; tests and in-process shops bring their own."""
+"""Sends a parcel; tests and in-process shops bring their own. What it raises fails the attempt."""
 
 
 def link_problem(url: str, *, allow_remote: bool) -> str | None:

@@ -97,13 +97,22 @@ class Deliveries:
         self._ledger.changed.notify_all()
 
     def _run(self, endpoint: str) -> None:
-        while (job := self._next_job(endpoint)) is not None:
-            try:
-                self._deliver(job)
-            finally:
-                with self._ledger.changed:
-                    self._in_flight -= 1
-                    self._ledger.changed.notify_all()
+        try:
+            while (job := self._next_job(endpoint)) is not None:
+                self._carry_out(job)
+        except BaseException:
+            # Nobody else knows that this thread is gone; the next event starts another.
+            with self._ledger.changed:
+                self._workers.discard(endpoint)
+            raise
+
+    def _carry_out(self, job: _Job) -> None:
+        try:
+            self._deliver(job)
+        finally:
+            with self._ledger.changed:
+                self._in_flight -= 1
+                self._ledger.changed.notify_all()
 
     def _next_job(self, endpoint: str) -> _Job | None:
         """Wait until something is due for the endpoint; None when nothing ever will be."""

@@ -8,6 +8,7 @@ from .account import Account, Result
 from .failures import invalid
 from .ids import random_text
 from .ledger import Row, shown
+from .shapes import CREATE_ENDPOINT
 
 
 def create(account: Account, data: dict[str, Any]) -> Result:
@@ -27,6 +28,14 @@ def create(account: Account, data: dict[str, Any]) -> Result:
         },
     )
     return Result({**shown(endpoint), "secret": secret})
+
+
+def register(account: Account, url: str) -> Row:
+    """Return the endpoint of this address with its secret; make one if there is none."""
+    for endpoint in account.shelf("webhook_endpoint").rows.values():
+        if endpoint["url"] == url:
+            return {**shown(endpoint), "secret": endpoint["_secret"]}
+    return create(account, CREATE_ENDPOINT.check({"url": url})).body
 
 
 def retrieve(account: Account, endpoint_id: str) -> Result:

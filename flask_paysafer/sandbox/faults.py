@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from .failures import ApiError, invalid
-from .fields import Choice, Integer, Kind, Record, Schema, Text
+from .fields import Choice, Integer, Kind, Number, Record, Text
 from .ids import new_id
 
 BEFORE_WORK = frozenset({"error-500", "rate-limit"})
@@ -20,31 +20,14 @@ HEADER = "PaySafer-Sandbox-Fault"
 DEFAULT_SECONDS = 3.0
 
 
-@dataclass(frozen=True)
-class Seconds:
-    """How long something takes: a number that may have a fraction."""
-
-    maximum: float = 3600
-
-    def check(self, value: Any, param: str) -> float:
-        """See :meth:`.fields.Kind.check`."""
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise invalid(param, "must be a number of seconds.")
-        if not 0 <= value <= self.maximum:
-            raise invalid(param, f"must be from 0 to {self.maximum} seconds.")
-        return float(value)
-
-    def schema(self) -> Schema:
-        """See :meth:`.fields.Kind.schema`."""
-        return {"type": "number", "minimum": 0, "maximum": self.maximum}
-
+SECONDS = Number(3600)
 
 _FIELDS: dict[str, Kind] = {
     "kind": Choice((*API_KINDS, *WEBHOOK_KINDS)),
     "method": Text(16),
     "path": Text(2048),
     "times": Integer(1, 1_000_000),
-    "seconds": Seconds(),
+    "seconds": SECONDS,
 }
 ARM_FAULT = Record(_FIELDS, required=("kind",))
 
@@ -119,7 +102,7 @@ def asked_for(header: str) -> Fault:
     if kind not in API_KINDS or (options and name != "seconds"):
         raise _unreadable()
     try:
-        duration = Seconds().check(float(seconds), HEADER) if options else DEFAULT_SECONDS
+        duration = SECONDS.check(float(seconds), HEADER) if options else DEFAULT_SECONDS
     except ValueError:
         raise _unreadable() from None
     return Fault("header", kind, seconds=duration)

@@ -113,6 +113,40 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class AnyObject:
+    """An object whose fields are checked later, or by nobody."""
+
+    def check(self, value: Any, param: str) -> dict[str, Any]:
+        """See :meth:`Kind.check`."""
+        if not isinstance(value, dict):
+            raise invalid(param, "must be an object.")
+        return value
+
+    def schema(self) -> Schema:
+        """See :meth:`Kind.schema`."""
+        return {"type": "object"}
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number that may have a fraction, such as seconds."""
+
+    maximum: float
+
+    def check(self, value: Any, param: str) -> float:
+        """See :meth:`Kind.check`."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise invalid(param, "must be a number.")
+        if not 0 <= value <= self.maximum:
+            raise invalid(param, f"must be from 0 to {self.maximum:g}.")
+        return float(value)
+
+    def schema(self) -> Schema:
+        """See :meth:`Kind.schema`."""
+        return {"type": "number", "minimum": 0, "maximum": self.maximum}
+
+
+@dataclass(frozen=True)
 class StringMap:
     """An object of strings: metadata."""
 

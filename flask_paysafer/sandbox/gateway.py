@@ -229,6 +229,7 @@ def _fail_before_work(call: _Call) -> None:
     if kind == "error-500":
         raise ApiError("internal_error", "Something went wrong on our side (an injected fault).")
     if kind == "rate-limit":
+        call.standing = call.standing._replace(remaining=0)
         raise ApiError("rate_limit_exceeded", "Too many requests (an injected fault).")
 
 

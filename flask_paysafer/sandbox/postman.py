@@ -53,14 +53,20 @@ class Postman:
         """Send the event once; return the attempt as deliveries show it."""
         at = int(self._clock.now())
         parcel = self.parcel(event, endpoint, self._signing_time(endpoint))
-        reply = self._courier(parcel)
+        reply = self._send(parcel)
         if self._may_be_a_clock_apart(endpoint, reply):
             second = self.parcel(event, endpoint, self._wall())
-            answer = self._courier(second)
+            answer = self._send(second)
             if not _is_refused_signature(answer):
                 self._on_real_clocks.add(endpoint["id"])
                 parcel, reply = second, answer
         return _attempt(at, parcel, reply)
+
+    def _send(self, parcel: Parcel) -> Reply:
+        try:
+            return self._courier(parcel)
+        except Exception as error:  # noqa: BLE001 (a shop in process may raise whatever it likes)
+            return Reply(error=f"{type(error).__name__}: {error}")
 
     def _signing_time(self, endpoint: Row) -> float:
         real = self.sign_with == "wall" or (

@@ -39,8 +39,8 @@ class Sandbox(Verbs):
         refuses that.
     :param signature_scheme: ``"timestamped"`` or ``"body"``, as
         ``PAYSAFER_SIGNATURE_SCHEME`` of the shop.
-    :param courier: Sends the deliveries instead of HTTP: gets a ``Parcel``,
-        returns a ``Reply``, never raises.
+    :param courier: Sends the deliveries instead of HTTP: gets a ``Parcel`` and
+        returns a ``Reply``; what it raises is a failed attempt.
     :raises ConfigurationError: if ``db`` can't be used.
     """
 

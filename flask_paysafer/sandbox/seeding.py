@@ -7,8 +7,7 @@ from typing import Any
 from . import customers, disputes, payments
 from .account import Account
 from .engine import Engine
-from .failures import invalid
-from .realms import Realm, is_account
+from .triggers import realm_named
 
 _CUSTOMERS = (
     ("Amal Haddad", "amal@example.com"),
@@ -31,10 +30,8 @@ def seed(engine: Engine, account_name: str) -> dict[str, Any]:
 
     :raises ApiError: 400 for a name that no key could hold.
     """
-    if not is_account(account_name):
-        raise invalid("account", "must be what follows sk_test_ in the key, 8 characters or more.")
     with engine.ledger.transaction():
-        account = engine.account(Realm(account_name, "test"))
+        account = engine.account(realm_named(account_name))
         _make_history(account)
         counts = {kind: len(account.shelf(kind).rows) for kind in ("payment", "customer", "event")}
     return {

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 _IDLE_SECONDS = 120
+_REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (told apart, not bound)
+"""Where a server is found that listens everywhere."""
 
 
 class SandboxServer(socketserver.ThreadingMixIn, HTTPServer):
@@ -50,7 +52,8 @@ class SandboxServer(socketserver.ThreadingMixIn, HTTPServer):
     @property
     def url(self) -> str:
         """Where it answers."""
-        host = f"[{self.server_name}]" if ":" in self.server_name else self.server_name
+        host = _REACHED_AT.get(self.server_name, self.server_name)
+        host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self.server_port}"
 
     def process_request(self, request: Any, client_address: Any) -> None:

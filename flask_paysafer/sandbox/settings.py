@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from .failures import invalid
-from .fields import Choice, Flag, Kind, Record, Schema
+from .fields import Choice, Flag, Kind, Number, Record
 from .idempotency import Reading
 
-
-@dataclass(frozen=True)
-class Rate:
-    """How fast the clock runs: a number from 0."""
-
-    def check(self, value: Any, param: str) -> float:
-        """See :meth:`.fields.Kind.check`."""
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise invalid(param, "must be a number.")
-        if not 0 <= value <= 1_000_000:
-            raise invalid(param, "must be from 0 (stands still) to 1000000.")
-        return float(value)
-
-    def schema(self) -> Schema:
-        """See :meth:`.fields.Kind.schema`."""
-        return {"type": "number", "minimum": 0, "maximum": 1_000_000}
-
+MAX_RATE = 1_000_000
+"""Virtual seconds per real second, at most."""
 
 _FIELDS: dict[str, Kind] = {
     "idempotency": Choice(("replay", "strict")),
     "strict": Flag(),
-    "clock_rate": Rate(),
+    "clock_rate": Number(MAX_RATE),
     "sign_with": Choice(("auto", "virtual", "wall")),
 }
 CHANGE_SETTINGS = Record(_FIELDS)

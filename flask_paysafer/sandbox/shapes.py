@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from flask_paysafer.money import check_currency
+
 from .fields import Choice, Flag, Integer, Kind, Record, Several, StringMap, Text
 
 EVENT_TYPES = (
@@ -18,10 +20,21 @@ EVENT_TYPES = (
 )
 """The documented types of events."""
 
+
+def _unknown_currency(code: str) -> str | None:
+    try:
+        check_currency(code)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 MAX_AMOUNT = 99_999_999_999
 
 AMOUNT = Integer(1, MAX_AMOUNT)
-CURRENCY = Text(3, "[a-z]{3}", "a currency in three lower-case letters, such as aed")
+CURRENCY = Text(
+    3, "[a-z]{3}", "a currency in three lower-case letters, such as aed", rule=_unknown_currency
+)
 EMAIL = Text(254, "[!-?A-~]+@[!-?A-~]+", "an e-mail address")
 LINK = Text(2048, r"https?://[!-.0->@-~][!-~]*", "an http:// or https:// address")
 DESCRIPTION = Text(1000)

@@ -8,14 +8,14 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from .failures import ApiError, invalid
-from .faults import ARM_FAULT, Seconds
-from .fields import Record, Text
+from .faults import ARM_FAULT
+from .fields import Number, Record, Text
 from .loopback import require_loopback
 from .reading import read_body, read_json
 from .triggers import TRIGGER
 from .verbs import Verbs
 
-_ADVANCE = Record({"seconds": Seconds(float("inf")), "to": Text(100)})
+_ADVANCE = Record({"seconds": Number(float("inf")), "to": Text(100)})
 _SEED = Record({"account": Text(255)})
 
 

@@ -15,11 +15,13 @@ from typing import Any, NamedTuple
 from flask_paysafer.errors import ConfigurationError
 
 _SCHEMA = """
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS row (
     kind TEXT, account TEXT, mode TEXT, id TEXT, seq INTEGER, body TEXT,
     PRIMARY KEY (kind, account, mode, id)
 );
 CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, body TEXT);
+COMMIT;
 """
 _SAVE = "INSERT OR REPLACE INTO row VALUES (?, ?, ?, ?, ?, ?)"
 _DROP = "DELETE FROM row WHERE kind = ? AND account = ? AND mode = ? AND id = ?"

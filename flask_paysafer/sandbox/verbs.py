@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import endpoints
 from .engine import Engine
 from .failures import ApiError, invalid
-from .faults import Seconds
+from .fields import Number
 from .ledger import shown
 from .seeding import seed
-from .triggers import trigger
+from .triggers import realm_named, trigger
 
 OBJECTS = ("payment", "customer", "webhook_endpoint", "token", "dispute", "payout")
 """The kinds of objects that can be listed across accounts."""
 NEXT_RETRY = "next-retry"
-_LONGEST_STEP = 10 * 366 * 24 * 3600
+_STEP = Number(10 * 366 * 24 * 3600)
 
 
 class Verbs:
@@ -39,7 +40,7 @@ class Verbs:
                 "parameter_missing", 'Give either seconds or to="next-retry".', param="seconds"
             )
         if seconds is not None:
-            self.engine.advance(Seconds(_LONGEST_STEP).check(seconds, "seconds"))
+            self.engine.advance(_STEP.check(seconds, "seconds"))
         elif to == NEXT_RETRY:
             self.engine.advance_to_next_retry()
         else:
@@ -101,6 +102,7 @@ class Verbs:
 
     def _listed(self, kind: str) -> list[dict[str, Any]]:
         with self.engine.ledger.changed:
+            self.engine.authorisations.expire(self.engine.clock.now())
             rows = self.engine.ledger.rows(kind)
         return [{**shown(row), "account": realm.account, "mode": realm.mode} for realm, row in rows]
 
@@ -118,6 +120,16 @@ class Verbs:
         :raises ApiError: 400 for an unknown setting or value.
         """
         return self.engine.change_settings(changes)
+
+    def register(self, url: str, account: str = "acmeshop1") -> dict[str, Any]:
+        """Send the account's test events to ``url`` and return the endpoint with its secret.
+
+        An endpoint that was registered for the address before stays the one.
+
+        :raises ApiError: 400 for an address that nothing may be sent to.
+        """
+        with self.engine.ledger.transaction():
+            return endpoints.register(self.engine.account(realm_named(account)), url)
 
     def reset(self) -> None:
         """Empty the sandbox; settings and the clock stay."""

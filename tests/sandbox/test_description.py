@@ -68,6 +68,7 @@ def has_rule_beyond_its_schema(case: schemathesis.Case[Any], error: dict[str, An
         or isinstance(value, float)
         or error["param"]
         in {
+            "currency",
             "ending_before",
             "url",
             "payment_method",
