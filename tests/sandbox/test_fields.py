@@ -54,7 +54,11 @@ FITTING: dict[type[Any], set[str]] = {
     Record: set(),
 }
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=5,
 )
@@ -121,7 +125,7 @@ def test_any_json_is_answered_and_never_with_5xx(
         answer = send(client, route, value if whole else good_body(route) | {name: value})
         assert answer.status_code in {200, 400, 402, 422}
         if answer.status_code == 400:
-            assert answer.json()["error"]["param"]
+            assert "param" in answer.json()["error"]
 
     check()
 
@@ -137,8 +141,8 @@ def test_unknown_parameter_is_refused(client: httpx.Client, route: Route) -> Non
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: str(route.name))
 def test_unknown_query_parameter_is_refused(client: httpx.Client, route: Route) -> None:
     path = route.path.removeprefix("/v1").replace("<id>", "some")
-    body = {"json": good_body(route)} if route.body else {}
-    answer = client.request(route.method, path, params={"nonsense": "1"}, **body)
+    body = good_body(route) if route.body else None
+    answer = client.request(route.method, path, params={"nonsense": "1"}, json=body)
     assert answer.json()["error"]["code"] == "parameter_unknown"
 
 
