@@ -6,6 +6,9 @@ import gc
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
+
+Prepared = TypeVar("Prepared")
 
 Measure = Callable[[], float]
 """Makes one measurement and returns its figure."""
@@ -67,3 +70,22 @@ def _seconds_per_call(
     for _ in range(times):
         operation()
     return (clock() - before) / times
+
+
+def batched(
+    prepare: Callable[[], Prepared],
+    operation: Callable[[Prepared], object],
+    times: int,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Measure:
+    """Return a measurement of ``operation`` on what ``prepare`` made ``times`` before, untimed."""
+
+    def measure() -> float:
+        ready = [prepare() for _ in range(times)]
+        before = clock()
+        for one in ready:
+            operation(one)
+        return (clock() - before) / times
+
+    return measure

@@ -13,6 +13,7 @@ Path = Callable[[Effort], Iterator[Finding]]
 PATHS = {
     "verify": "verification",
     "import": "importing",
+    "inline": "inline",
 }
 """Each path's name on the command line, and its module, which has ``measure``."""
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .measuring import Effort, Measure, interleave, repeated
+from .measuring import Effort, Measure, batched, interleave, repeated
 
 
 def noting(name: str, seen: list[str]) -> Measure:
@@ -55,3 +55,19 @@ def test_an_operation_that_is_slow_alone_is_called_once() -> None:
     calls.clear()
     assert measure() == 1.0
     assert len(calls) == 1
+
+
+def test_what_a_batch_needs_is_made_before_the_clock_starts() -> None:
+    seen: list[str] = []
+
+    def clock() -> float:
+        seen.append("clock")
+        return float(len(seen))
+
+    def prepare() -> str:
+        seen.append("made")
+        return "one"
+
+    measure = batched(prepare, seen.append, 2, clock=clock)
+    assert measure() == 1.5
+    assert seen == ["made", "made", "clock", "one", "one", "clock"]
