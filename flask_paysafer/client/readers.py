@@ -12,7 +12,7 @@ __all__ = ["Listed", "UnreadableError", "object_reader", "page_reader"]
 R = TypeVar("R", bound=Resource)
 
 
-class UnreadableError(ValueError):
+class UnreadableError(Exception):
     """The answer is not what PaySafer answers. The text says why, and quotes nothing."""
 
 
