@@ -27,7 +27,14 @@ class Server(NamedTuple):
     base_url: str
     requests: list[Request]
     connections: list[socket.socket]
+    threads: list[threading.Thread]
     stopping: threading.Event
+
+    def is_left_alone(self) -> bool:
+        """Tell whether all connections are closed, or soon are."""
+        for thread in self.threads:
+            thread.join(5)
+        return not any(thread.is_alive() for thread in self.threads)
 
 
 @contextlib.contextmanager
@@ -35,7 +42,7 @@ def serve(handler: Handler) -> Iterator[Server]:
     """Let ``handler`` answer every request, each connection in a thread of its own."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-        server = Server(base_url, [], [], threading.Event())
+        server = Server(base_url, [], [], [], threading.Event())
         accepting = threading.Thread(target=_accept, args=(listener, handler, server))
         accepting.start()
         try:
@@ -47,18 +54,17 @@ def serve(handler: Handler) -> Iterator[Server]:
 
 
 def _accept(listener: socket.socket, handler: Handler, server: Server) -> None:
-    threads = []
     with contextlib.suppress(OSError):
         while True:
             connection, _ = listener.accept()
             server.connections.append(connection)
             thread = threading.Thread(target=_answer_all, args=(connection, handler, server))
             thread.start()
-            threads.append(thread)
+            server.threads.append(thread)
     for connection in server.connections:
         with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
-    for thread in threads:
+    for thread in server.threads:
         thread.join()
 
 
