@@ -1,0 +1,135 @@
+"""The command itself."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+import click
+
+from ...errors import ConfigurationError
+from ...resources import Event
+from ...resources.examples import EXAMPLES, OverrideError, example_event
+from ...state import AppState
+from .. import with_state
+from . import at_app, at_sandbox
+from .overrides import read_overrides
+from .speaking import Reply
+
+
+@click.command()
+@click.argument("event_type", metavar="[TYPE]", required=False)
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Override a field, such as data.amount=5000 or data.metadata.order_id=7.",
+)
+@click.option(
+    "--replay",
+    metavar="FILE",
+    type=click.File("rb"),
+    help="Send this file's event (JSON; - is standard input) instead of an example.",
+)
+@click.option(
+    "--to",
+    "target",
+    metavar="sandbox|app|URL",
+    help="Let it happen in the sandbox of PAYSAFER_API_BASE; or deliver it signed to the app's "
+    "webhook route: in this process, or at a URL. By default the sandbox if there is one.",
+)
+@with_state
+def trigger(
+    state: AppState,
+    event_type: str | None,
+    overrides: Sequence[str],
+    replay: BinaryIO | None,
+    target: str | None,
+) -> None:
+    """Make an event of TYPE happen, to see what the shop makes of it."""
+    _refuse_live_mode(state)
+    target = target or ("sandbox" if at_sandbox.is_sandbox(state.config) else "app")
+    _check_target(target)
+    if replay is not None:
+        if event_type or overrides:
+            raise click.UsageError("--replay sends the file as it is: give no TYPE and no --set.")
+        _replay(state, replay.read(), target)
+        return
+    if event_type is None:
+        raise click.UsageError(f"Give a TYPE, or --replay. The types: {', '.join(EXAMPLES)}.")
+    try:
+        _trigger(state, event_type, read_overrides(event_type, overrides), target)
+    except OverrideError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _refuse_live_mode(state: AppState) -> None:
+    if state.config.livemode:
+        raise ConfigurationError(
+            f"{state.config.setting('SECRET_KEY')} is a live key, and made-up events would be "
+            "taken for real ones. Use a test key."
+        )
+
+
+def _check_target(target: str) -> None:
+    if target not in {"sandbox", "app"} and not target.startswith(("http://", "https://")):
+        raise click.UsageError("--to takes sandbox, app, or a URL such as http://127.0.0.1:5000.")
+
+
+def _trigger(state: AppState, event_type: str, overrides: dict[str, Any], target: str) -> None:
+    if target == "sandbox":
+        _happen(state, at_sandbox.order_of(event_type, overrides))
+        return
+    now = int(time.time())
+    given = {"created": now, "data.created": now, "data.livemode": False, **overrides}
+    event = example_event(event_type, given, event_id=f"evt_{secrets.token_hex(12)}")
+    event_id = event["id"]
+    _deliver(state, f"{event_type} {event_id}", json.dumps(event).encode(), target)
+
+
+def _replay(state: AppState, payload: bytes, target: str) -> None:
+    event = Event.from_json(payload)
+    if target != "sandbox":
+        _deliver(state, f"{event.type} {event.id}", payload, target)
+        return
+    deliveries = at_sandbox.resend(state.config, event.id)
+    if deliveries:
+        _tell(f"{event.type} {event.id} was sent again.", deliveries)
+    else:
+        _happen(state, at_sandbox.order_again(event))
+
+
+def _happen(state: AppState, order: at_sandbox.Order) -> None:
+    event_id, deliveries = at_sandbox.happen(state.config, order)
+    _tell(f"{order['type']} {event_id} happened in the sandbox.", deliveries)
+    if not deliveries:
+        click.echo(
+            "No endpoint of this account takes it, so nothing was delivered. Register one: "
+            "flask paysafer endpoints create URL."
+        )
+
+
+def _tell(what: str, deliveries: list[dict[str, Any]]) -> None:
+    click.echo(what)
+    for delivery in deliveries:
+        last = delivery["attempts"][-1]
+        answer = last["error"] or f"answered {last['status_code']}"
+        click.echo(f"  {delivery['url']}: {answer}")
+
+
+def _deliver(state: AppState, what: str, payload: bytes, target: str) -> None:
+    if target == "app":
+        reply = at_app.deliver_here(state, payload)
+    else:
+        reply = at_app.deliver_to(state, target, payload)
+    _tell_reply(what, reply)
+
+
+def _tell_reply(what: str, reply: Reply) -> None:
+    click.echo(f"{what} was delivered. Answer: {reply.status} {reply.text.strip()[:500]}")
+    if not reply.is_good:
+        raise click.ClickException("The app did not take it; its log says why.")
