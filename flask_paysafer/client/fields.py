@@ -168,7 +168,7 @@ def http_method(name: str, value: object) -> str:
 def relative_path(name: str, value: object) -> str:
     """A path below the base URL, with one slash in front; nothing may lead out of there."""
     path = text(name, value)
-    segments = path.strip("/").split("/")
+    segments = path.removeprefix("/").removesuffix("/").split("/")
     plain = [unquote(segment) for segment in segments]
     if not _PATH.fullmatch(path) or {"", ".", ".."} & set(plain) or "/" in "".join(plain):
         raise ValueError(
