@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 
 
 _READ_BEFORE = (
-    "A middleware reads the request's stream before this extension does; let it leave the "
-    "webhook's requests alone."
+    "PaySafer delivers the event again. If that ends the same way, a middleware reads the "
+    "request's stream before this extension does; let it leave the webhook's requests alone."
 )
 _NOT_TERMINATED = (
     "Use a server that sets wsgi.input_terminated, such as gunicorn or waitress, or a proxy that "
@@ -107,13 +107,14 @@ class Admission:
         except RequestEntityTooLarge:
             return self._too_large()
         except ClientDisconnected:
-            return _incomplete("the connection ended before the body did")
+            return _incomplete("the body ended before its announced length", _READ_BEFORE)
         except Exception as error:
             logger.debug("Reading a delivery's body failed.", exc_info=True)
-            return _incomplete(f"the server could not read the body ({type(error).__name__})")
+            reason = f"the server could not read the body ({type(error).__name__})"
+            return _incomplete(reason, "PaySafer delivers the event again.")
         if len(body) > limit:
             return self._too_large()
-        return None if body else _check_empty(request)
+        return _check_whole(request, body)
 
     def _too_large(self) -> Refusal:
         return Refusal(
@@ -123,13 +124,15 @@ class Admission:
         )
 
 
-def _check_empty(request: Request) -> Refusal | None:
-    if request.content_length:
-        return _incomplete("the body is gone", _READ_BEFORE)
-    if "Transfer-Encoding" in request.headers and "wsgi.input_terminated" not in request.environ:
+def _check_whole(request: Request, body: bytes) -> Refusal | None:
+    length = request.content_length
+    if length is not None and len(body) != length:
+        return _incomplete(f"{len(body)} of the body's {length} bytes arrived", _READ_BEFORE)
+    is_chunked = "Transfer-Encoding" in request.headers
+    if not body and is_chunked and "wsgi.input_terminated" not in request.environ:
         return _incomplete("the server hands on no chunked bodies", _NOT_TERMINATED)
     return None
 
 
-def _incomplete(reason: str, cure: str = "PaySafer delivers the event again.") -> Refusal:
+def _incomplete(reason: str, cure: str) -> Refusal:
     return Refusal(Answer(400, INVALID_SIGNATURE), reason, cure)

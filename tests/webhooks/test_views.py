@@ -6,7 +6,9 @@ import gc
 import io
 import json
 import weakref
+from collections.abc import Iterable
 from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 from flask import Flask, abort, request, request_started
@@ -285,15 +287,42 @@ def test_a_broken_stream_is_no_server_error(door: Door) -> None:
     assert (response.status_code, response.text) == (400, "Invalid signature")
 
 
-def test_a_body_that_ends_too_early_is_not_taken(door: Door) -> None:
-    body = event_body()
+@pytest.mark.parametrize("terminated", [True, False])
+def test_a_body_that_ends_too_early_is_not_taken(
+    door: Door, caplog: pytest.LogCaptureFixture, terminated: bool
+) -> None:
+    """Whether the server says where the body ends, or leaves it to Werkzeug to see."""
+    inner, body = door.app.wsgi_app, event_body()
+
+    def server(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if terminated:
+            environ["wsgi.input_terminated"] = True
+        return inner(environ, start_response)
+
+    door.app.wsgi_app = server  # type: ignore[method-assign]
     response = door.client.post(
         PATH,
         input_stream=io.BytesIO(body[:-5]),
-        headers={signing.HEADER: sign(body), "Content-Length": str(len(body))},
+        headers={signing.HEADER: sign(body)},
+        environ_overrides={"CONTENT_LENGTH": str(len(body))},
     )
     assert (response.status_code, response.text) == (400, "Invalid signature")
     assert not door.touched
+    assert ("bytes arrived" if terminated else "ended before its announced length") in caplog.text
+
+
+def test_a_middleware_that_takes_the_body_is_named_in_the_log(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    inner = door.app.wsgi_app
+
+    def greedy(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        environ["wsgi.input"].read()
+        return inner(environ, start_response)
+
+    door.app.wsgi_app = greedy  # type: ignore[method-assign]
+    assert door.deliver().text == "Invalid signature"
+    assert "a middleware reads" in caplog.text
 
 
 HOOKS = {

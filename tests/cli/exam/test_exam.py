@@ -45,6 +45,8 @@ def test_a_sound_shop_passes_in_every_case(tmp_path: Path) -> None:
         cases = outcomes(shop, url)
     assert {name: case["outcome"] for name, case in cases.items()} == dict.fromkeys(cases, "pass")
     assert len(cases) >= 20
+    handled = shop.extensions["handled"]
+    assert len(handled) == len(set(handled)) >= 10
 
 
 def test_what_the_settings_leave_out_is_skipped(tmp_path: Path) -> None:
