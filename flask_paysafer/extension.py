@@ -100,6 +100,8 @@ class PaySafer:
             db=self._db,
         )
         add_state(state)
+        if config.dispatch == "celery":
+            _attach_celery(state)
         app.register_blueprint(_create_blueprint(state))
         _add_commands(app)
 
@@ -220,9 +222,27 @@ def _create_blueprint(state: AppState) -> Blueprint:
 
 
 def _make_dispatcher(state: AppState) -> Dispatcher:
+    if state.config.dispatch == "celery":
+        from .tasks import CeleryDispatcher, Publisher
+
+        publisher = Publisher(lambda: state.app.extensions.get("celery"), account=state.config.name)
+        return CeleryDispatcher(state.event_run, state.inbox, publisher)
     from .webhooks.dispatch import InlineDispatcher
 
     return InlineDispatcher(state.event_run, state.inbox)
+
+
+def _attach_celery(state: AppState) -> None:
+    try:
+        from .tasks import attach
+    except ModuleNotFoundError as error:
+        if error.name != "celery":
+            raise
+        raise ConfigurationError(
+            f'{state.config.setting("DISPATCH")} is "celery", and Celery is not installed. '
+            'Run pip install "flask-paysafer[celery]".'
+        ) from None
+    attach(state.app)
 
 
 def _add_commands(app: Flask) -> None:

@@ -39,6 +39,11 @@ class Claims:
         self._is_free = select(event.c.key).where(is_key, asked_for)
         self._take = update(event).where(is_key, asked_for).values(taken)
         self._take_due = update(event).where(is_key, or_(due, lapsed)).values(taken)
+        self._make_due = (
+            update(event)
+            .where(is_key, event.c.state.in_(("pending", "failed", "ignored")))
+            .values(state="pending", due_at=now_ms(), attempts=0)
+        )
         self._renew = (
             update(event)
             .where(is_key, event.c.fence == bindparam("held_fence"), event.c.state == "processing")
@@ -87,6 +92,11 @@ class Claims:
             row = connection.execute(self._read, {"event_key": key}).one()
         payload = self._seal.open(row.payload, encrypted=row.encrypted)
         return Stored(Claim(key, row.fence, row.attempts), row.account, row.event_id, payload)
+
+    def make_due(self, key: int) -> None:
+        """Make an event due now that waits, is failed or was ignored, with all its attempts."""
+        with self._database.transaction() as connection:
+            connection.execute(self._make_due, {"event_key": key})
 
     def renew(self, claim: Claim) -> bool:
         """Begin the claim's lease anew; False if another worker has the event."""

@@ -101,7 +101,6 @@ def _body() -> TypeEngine[bytes]:
 
 def _event(metadata: MetaData) -> Table:
     due_at = Column("due_at", BigInteger)
-    state = Column("state", _exact(16), nullable=False)
     unfinished = due_at.is_not(None)
     return Table(
         "paysafer_event",
@@ -112,7 +111,7 @@ def _event(metadata: MetaData) -> Table:
         Column("type", _exact(255), nullable=False),
         Column("object_id", _exact(255)),
         Column("created", BigInteger, nullable=False),
-        state,
+        Column("state", _exact(16), nullable=False),
         due_at,
         Column("fence", Integer, nullable=False),
         Column("attempts", Integer, nullable=False),
@@ -126,7 +125,6 @@ def _event(metadata: MetaData) -> Table:
         UniqueConstraint("account", "event_id", name="paysafer_event_once"),
         Index(
             "paysafer_event_unfinished",
-            state,
             due_at,
             postgresql_where=unfinished,
             sqlite_where=unfinished,

@@ -47,6 +47,13 @@ class Seal:
                 "add the earlier key behind the present one."
             ) from None
 
+    def try_open(self, stored: bytes, *, encrypted: bool) -> bytes | None:
+        """Return the payload as it came in, or None if no key that is set fits."""
+        try:
+            return self.open(stored, encrypted=encrypted)
+        except PayloadUnreadableError:
+            return None
+
     def renew(self, stored: bytes, *, encrypted: bool) -> bytes:
         """Return the payload encrypted with the first key.
 

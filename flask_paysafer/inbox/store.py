@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, insert, select
 
 from ..resources import Event
+from .batches import Batches
+from .browse import Browser
 from .claims import Claims
 from .clock import now_ms
 from .database import Database
@@ -22,6 +25,7 @@ from .ledger import Ledger
 from .records import Claim, Mark, Recorded, State
 from .schema import NEVER
 from .sealing import Seal
+from .upkeep import Upkeep
 from .watermarks import Watermarks
 
 logger = logging.getLogger(__name__)
@@ -58,6 +62,9 @@ class Inbox:
         self.seal = seal or Seal()
         self.ledger = Ledger(database)
         self.claims = Claims(database, self.seal, lease=lease)
+        self.batches = Batches(database, self.seal, account=account, lease=lease)
+        self.browser = Browser(database, self.seal, account=account)
+        self.upkeep = Upkeep(database, self.seal, self.browser, account=account)
         self.watermarks = Watermarks(database, account=account, lease=lease)
         self._lease = lease
         self._fresh: tuple[State, int] = (
@@ -187,6 +194,14 @@ class Inbox:
     def keeping(self, claim: Claim) -> AbstractContextManager[None]:
         """Renew the claim's lease for as long as the block takes."""
         return HEARTBEAT.keeping(lambda: self.claims.renew(claim), lease=self._lease)
+
+    @contextmanager
+    def keeping_all(self, claims: list[Claim]) -> Iterator[None]:
+        """Renew the leases of a batch whose last event waits for the others."""
+        with ExitStack() as stack:
+            for claim in claims:
+                stack.enter_context(self.keeping(claim))
+            yield
 
     def keeping_object(self, mark: Mark) -> AbstractContextManager[None]:
         """Renew the hold on the mark's object for as long as the block takes."""

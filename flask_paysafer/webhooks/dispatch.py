@@ -38,6 +38,9 @@ class Dispatcher(Protocol):
         """Have the event handled, now or later."""
 
 
+_NO_HANDLER = "(none)"
+"""What stands for the handler where an event failed before any was run."""
+
 _OBJECT_WAIT = 2.0
 """Seconds until an event is tried again whose object is being handled by another worker."""
 
@@ -94,14 +97,27 @@ class EventRun:
             with self._inbox.keeping(claim):
                 return self._run_claimed(claim, event, retry_in)
         except BaseException:
-            self._give_back(claim)
+            self.give_back(claim)
             raise
 
-    def _give_back(self, claim: Claim) -> None:
+    def give_back(self, claim: Claim, *, spent: bool = True) -> None:
+        """Let anybody claim the event at once; if the database is away, its lease runs out."""
         try:
-            self._inbox.ledger.release(claim)
+            self._inbox.ledger.release(claim, spent=spent)
         except InboxUnavailableError as error:
             logger.warning("A claim was not given back and has to run out: %s", error)
+
+    def give_up(self, claim: Claim, event: Event | None, error: Exception) -> DispatchResult:
+        """Make the event ``failed`` without running anything.
+
+        :param event: None where the payload can't be read as one.
+        """
+        logger.error("An event was given up (row %d): %s", claim.key, error)
+        failure = Failure(_NO_HANDLER, describe(error))
+        held = self._inbox.ledger.note_failures(claim, [failure], retry_in=None)
+        if event is not None:
+            self._tell_failure(event, claim, _NO_HANDLER, error)
+        return "failed" if held else "busy"
 
     def _run_claimed(self, claim: Claim, event: Event, retry_in: float | None) -> DispatchResult:
         todo = self._not_done(claim, self.jobs.for_event(event))
@@ -139,7 +155,7 @@ class EventRun:
             logger.exception("Handler %s failed for event %s", job.name, event.id)
             outcome.failures.append(Failure(job.name, describe(error)))
             if final:
-                self._tell_failure(event, claim, job, error)
+                self._tell_failure(event, claim, job.name, error)
 
     def _not_done(self, claim: Claim, jobs: list[Job]) -> list[Job]:
         if claim.is_first:
@@ -147,12 +163,12 @@ class EventRun:
         done = self._inbox.ledger.done_handlers(claim.key)
         return [job for job in jobs if job.name not in done]
 
-    def _tell_failure(self, event: Event, claim: Claim, job: Job, error: Exception) -> None:
+    def _tell_failure(self, event: Event, claim: Claim, handler: str, error: Exception) -> None:
         tell_observers(
             signals.event_failed,
             self._app,
             event=event,
-            handler=job.name,
+            handler=handler,
             attempt=claim.attempt,
             error=error,
         )

@@ -1,0 +1,104 @@
+"""Claim what is due, many events at once.
+
+A message from the broker is only a hint that there is work: whoever gets one claims
+a batch. Rows that another worker is claiming at this moment are passed over, so
+that workers never wait for each other.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, Update, bindparam, select, update
+
+from .clock import now_ms
+from .database import Database
+from .records import Claim, Stored
+from .sealing import Seal
+
+
+class Batches:
+    """Claims and finds due events of one account."""
+
+    def __init__(self, database: Database, seal: Seal, *, account: str, lease: int) -> None:
+        self._database = database
+        self._seal = seal
+        event = self._event = database.tables.event
+        self._taken = {
+            "state": "processing",
+            "due_at": now_ms() + lease * 1000,
+            "fence": event.c.fence + 1,
+            "attempts": event.c.attempts + 1,
+        }
+        self._columns = (
+            event.c.key,
+            event.c.fence,
+            event.c.attempts,
+            event.c.account,
+            event.c.event_id,
+            event.c.payload,
+            event.c.encrypted,
+        )
+        self._due: Select[tuple[int]] = (
+            select(event.c.key)
+            .where(event.c.state.in_(("pending", "processing")))
+            .where(event.c.due_at <= now_ms())
+            .where(event.c.account == account)
+            .order_by(event.c.due_at)
+            .limit(bindparam("at_most"))
+        )
+
+    def due_keys(self, at_most: int) -> list[int]:
+        """Return the keys of events that are due, the longest waiting first."""
+        with self._database.reading() as connection:
+            return list(connection.scalars(self._due, {"at_most": at_most}))
+
+    def take(self, at_most: int) -> list[Stored]:
+        """Claim up to ``at_most`` due events, the longest waiting first.
+
+        An event whose payload can't be read is claimed and left out: it stays as it
+        is until its lease runs out, and is reported by whoever lists it.
+        """
+        with self._database.transaction() as connection:
+            rows = self._claim(connection, at_most)
+        return [stored for row in rows if (stored := self._stored(row))]
+
+    def _claim(self, connection: Connection, at_most: int) -> list[Row[Any]]:
+        if self._database.dialect in ("postgresql", "sqlite"):
+            return list(connection.execute(self._take, {"at_most": at_most}))
+        keys = list(connection.scalars(self._lock, {"at_most": at_most}))
+        if not keys:
+            return []
+        connection.execute(self._take_locked, {"keys": keys})
+        return list(connection.execute(self._read, {"keys": keys}))
+
+    @cached_property
+    def _lock(self) -> Select[tuple[int]]:
+        return self._due.with_for_update(skip_locked=True)
+
+    @cached_property
+    def _take(self) -> Any:
+        # As a common table expression it runs once: as a plain subquery the planner is free
+        # to run it again and lock more rows.
+        due = self._lock.cte("due")
+        event = self._event
+        chosen = event.c.key.in_(select(due.c.key))
+        return update(event).where(chosen).values(self._taken).returning(*self._columns)
+
+    @cached_property
+    def _take_locked(self) -> Update:
+        chosen = self._event.c.key.in_(bindparam("keys", expanding=True))
+        return update(self._event).where(chosen).values(self._taken)
+
+    @cached_property
+    def _read(self) -> Select[Any]:
+        chosen = self._event.c.key.in_(bindparam("keys", expanding=True))
+        return select(*self._columns).where(chosen).order_by(self._event.c.key)
+
+    def _stored(self, row: Row[Any]) -> Stored | None:
+        claim = Claim(row.key, row.fence, row.attempts)
+        payload = self._seal.try_open(row.payload, encrypted=row.encrypted)
+        if payload is None:
+            return None
+        return Stored(claim, row.account, row.event_id, payload)

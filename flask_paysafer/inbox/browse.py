@@ -1,0 +1,224 @@
+"""Look at what the inbox holds: lists, one event with all that happened to it, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Row, func, select
+
+from .clock import now_ms
+from .database import Database
+from .filters import EventFilter
+from .records import STATES, State
+from .sealing import Seal
+
+PAGE = 500
+"""How many rows are read at a time where all of them are walked."""
+
+_SLACK_MS = 600_000
+"""How far the order of keys and the order of arrival may differ: a transaction's length."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One event without its payload. Times are UTC milliseconds."""
+
+    key: int
+    event_id: str
+    type: str
+    state: State
+    object_id: str | None
+    created: int
+    received_at: int
+    finished_at: int | None
+    due_at: int | None
+    attempts: int
+    note: str | None
+    verified_with: str | None
+    encrypted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventStory:
+    """One event and all that happened to it."""
+
+    event: EventRow
+    payload: bytes | None
+    """None where no key that is set can decrypt it."""
+    deliveries: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values, with the payload as text."""
+        text = None if self.payload is None else self.payload.decode(errors="replace")
+        return {
+            **asdict(self.event),
+            "payload": text,
+            "deliveries": self.deliveries,
+            "runs": self.runs,
+            "failures": self.failures,
+        }
+
+
+class Bucket(NamedTuple):
+    """How many events came in during one span of time, by the state they are in now."""
+
+    begins_at: int
+    counts: dict[State, int]
+
+
+class Browser:
+    """Reads one account's events."""
+
+    def __init__(self, database: Database, seal: Seal, *, account: str) -> None:
+        self._database = database
+        self._seal = seal
+        self._tables = database.tables
+        event = database.tables.event
+        self._is_mine = event.c.account == account
+        self._columns = [event.c[name] for name in EventRow.__slots__]
+
+    def find(
+        self, wanted: EventFilter, *, limit: int = 50, before: int | None = None
+    ) -> list[EventRow]:
+        """Return the newest events that are asked for.
+
+        :param before: Only events with a smaller key: the last one's, for the next page.
+        """
+        event = self._tables.event
+        with self._database.reading() as connection:
+            conditions = self._conditions(connection, wanted)
+            if before is not None:
+                conditions.append(event.c.key < before)
+            query = select(*self._columns).where(*conditions).order_by(event.c.key.desc())
+            return [EventRow(*row) for row in connection.execute(query.limit(limit))]
+
+    def walk(self, wanted: EventFilter) -> Iterator[EventRow]:
+        """Yield every event that is asked for, newest first, in constant memory."""
+        page = self.find(wanted, limit=PAGE)
+        while page:
+            yield from page
+            page = self.find(wanted, limit=PAGE, before=page[-1].key)
+
+    def count(self, wanted: EventFilter) -> int:
+        """Return how many events are asked for."""
+        query = select(func.count()).select_from(self._tables.event)
+        with self._database.reading() as connection:
+            conditions = self._conditions(connection, wanted)
+            return connection.execute(query.where(*conditions)).scalar_one()
+
+    def _conditions(self, connection: Connection, wanted: EventFilter) -> list[ColumnElement[bool]]:
+        conditions = [self._is_mine, *wanted.conditions(self._tables.event)]
+        if wanted.since is not None:
+            first = self.first_key_since(connection, wanted.since - _SLACK_MS)
+            conditions.append(self._tables.event.c.key >= first)
+        return conditions
+
+    def first_key_since(self, connection: Connection, moment: int) -> int:
+        """Return the key where events received since ``moment`` begin, found by halving.
+
+        Keys grow with time, so that no index on the time is needed, which every
+        insert would pay for.
+        """
+        event = self._tables.event
+        bounds = select(func.min(event.c.key), func.max(event.c.key))
+        low, high = connection.execute(bounds).one()
+        if low is None:
+            return 0
+        while low < high:
+            middle = (low + high) // 2
+            next_one = select(event.c.key, event.c.received_at).where(event.c.key >= middle)
+            key, received_at = connection.execute(next_one.order_by(event.c.key).limit(1)).one()
+            if received_at < moment:
+                low = key + 1
+            else:
+                high = middle
+        return int(low)
+
+    def story(self, event_id: str) -> EventStory | None:
+        """Return one event, by its id, and all that happened to it."""
+        return self._story(self._tables.event.c.event_id == event_id)
+
+    def story_of(self, key: int) -> EventStory | None:
+        """Return one event, by its row's key, and all that happened to it."""
+        return self._story(self._tables.event.c.key == key)
+
+    def _story(self, is_it: ColumnElement[bool]) -> EventStory | None:
+        event = self._tables.event
+        query = select(*self._columns, event.c.payload).where(self._is_mine, is_it)
+        with self._database.reading() as connection:
+            found = connection.execute(query).one_or_none()
+            if found is None:
+                return None
+            *values, payload = found
+            row = EventRow(*values)
+            return EventStory(
+                row,
+                self._seal.try_open(payload, encrypted=row.encrypted),
+                deliveries=self._rows(connection, "delivery", row.key),
+                runs=self._rows(connection, "handler_run", row.key),
+                failures=self._rows(connection, "failure", row.key),
+            )
+
+    def _rows(self, connection: Connection, name: str, key: int) -> list[dict[str, Any]]:
+        table = getattr(self._tables, name)
+        when = {"delivery": "delivered_at", "handler_run": "done_at", "failure": "failed_at"}[name]
+        query = table.select().where(table.c.event_key == key).order_by(table.c[when])
+        return [_plain(row) for row in connection.execute(query)]
+
+    def counts(self) -> dict[State, int]:
+        """Return how many events are in each state."""
+        event = self._tables.event
+        query = select(event.c.state, func.count()).where(self._is_mine).group_by(event.c.state)
+        with self._database.reading() as connection:
+            found = {row[0]: row[1] for row in connection.execute(query)}
+        return {state: found.get(state, 0) for state in STATES}
+
+    def oldest_due(self) -> float | None:
+        """Return for how many seconds the longest waiting event has been due; None if none is."""
+        event = self._tables.event
+        query = select(now_ms() - func.min(event.c.due_at)).where(
+            self._is_mine,
+            event.c.state.in_(("pending", "processing")),
+            event.c.due_at <= now_ms(),
+        )
+        with self._database.reading() as connection:
+            waited = connection.scalar(query)
+        return None if waited is None else waited / 1000
+
+    def now(self) -> int:
+        """Return the database's time in UTC milliseconds."""
+        with self._database.reading() as connection:
+            return connection.execute(select(now_ms())).scalar_one()
+
+    def timeline(self, *, since: int, until: int, buckets: int) -> list[Bucket]:
+        """Count the events received between two moments, in equal spans of time."""
+        span = max(1, -(-(until - since) // buckets))
+        event = self._tables.event
+        # Integer division differs between the databases; what is left after % does not.
+        offset = event.c.received_at - since
+        begins = (event.c.received_at - offset % span).label("begins")
+        with self._database.reading() as connection:
+            conditions = self._conditions(connection, EventFilter(since=since, until=until))
+            query = (
+                select(begins, event.c.state, func.count())
+                .where(*conditions)
+                .group_by(begins, event.c.state)
+            )
+            rows = connection.execute(query).all()
+        return _fill(rows, since=since, span=span, buckets=buckets)
+
+
+def _fill(rows: Any, *, since: int, span: int, buckets: int) -> list[Bucket]:
+    filled = [Bucket(since + number * span, {}) for number in range(buckets)]
+    for begins_at, state, count in rows:
+        filled[(begins_at - since) // span].counts[state] = count
+    return filled
+
+
+def _plain(row: Row[Any]) -> dict[str, Any]:
+    hidden = {"key", "event_key", "fence"}
+    return {name: value for name, value in row._mapping.items() if name not in hidden}

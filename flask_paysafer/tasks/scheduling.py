@@ -1,0 +1,73 @@
+"""Find the app that belongs to a Celery, and put its sweep on that Celery's schedule.
+
+``app.extensions["celery"]`` may be set before ``init_app`` or after it. What is not
+there yet is looked for when a worker or beat of that Celery starts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakSet
+
+from celery import Celery
+from celery.signals import import_modules
+from flask import Flask, current_app, has_app_context
+
+from ..errors import ConfigurationError
+from ..state import AppState, states
+from .publishing import SWEEP
+
+_apps: WeakSet[Flask] = WeakSet()
+
+
+def attach(app: Flask) -> None:
+    """Let the workers of the app's Celery find it, and have it swept."""
+    _apps.add(app)
+    celery = app.extensions.get("celery")
+    if celery is not None:
+        _schedule(celery, app)
+
+
+@import_modules.connect  # type: ignore[untyped-decorator]  # Celery has no annotations
+def _on_start(sender: Any, **_: Any) -> None:
+    for app in list(_apps):
+        if app.extensions.get("celery") is sender:
+            _schedule(sender, app)
+
+
+def _schedule(celery: Celery, app: Flask) -> None:
+    for state in states(app).values():
+        if state.config.dispatch == "celery":
+            _schedule_sweep(celery, state)
+
+
+def _schedule_sweep(celery: Celery, state: AppState) -> None:
+    account, interval = state.config.name, state.config.sweep_interval
+    entry = f"flask-paysafer-sweep-{account}"
+    if entry in (celery.conf.beat_schedule or {}):
+        return
+    # A sweep that waited longer than to the next one has nothing left to find.
+    celery.add_periodic_task(
+        interval, celery.signature(SWEEP), args=(account,), name=entry, expires=interval
+    )
+
+
+def state_for(celery: Celery, account: str) -> AppState:
+    """Return the extension that a task of ``celery`` works for.
+
+    :raises ConfigurationError: if no app with this Celery is known to the worker.
+    """
+    for app in _candidates(celery):
+        if account in states(app):
+            return states(app)[account]
+    raise ConfigurationError(
+        f"No Flask app with the PaySafer extension {account!r} belongs to this Celery. Create the "
+        'app in the worker\'s module, and set app.extensions["celery"].'
+    )
+
+
+def _candidates(celery: Celery) -> list[Flask]:
+    known = [app for app in list(_apps) if app.extensions.get("celery") is celery]
+    if has_app_context():
+        return [current_app._get_current_object(), *known]  # type: ignore[attr-defined]
+    return known
