@@ -11,9 +11,8 @@ from typing import Any
 from celery import Celery, Task
 from flask import Flask
 
-from flask_paysafer import PaySafer
+from flask_paysafer import PaySafer, Webhook
 from flask_paysafer.state import AppState, get_state
-from flask_paysafer.webhooks import Webhook
 
 SECRET = "whsec_0123456789abcdef"
 
@@ -30,12 +29,15 @@ def make_celery(broker: str, *, queue: str = "celery") -> Celery:
     return celery
 
 
-def make_app(folder: Path, paysafer: PaySafer, **settings: Any) -> Flask:
-    """Return an app whose events go to Celery."""
+def make_app(folder: Path, celery: Celery | None, paysafer: PaySafer, **settings: Any) -> Flask:
+    """Return an app whose events go to ``celery``."""
     app = Flask("shop", instance_path=str(folder))
     app.config.update(
         PAYSAFER_WEBHOOK_SECRET=SECRET, PAYSAFER_DISPATCH="celery", TESTING=True, **settings
     )
+    if celery is not None:
+        app.extensions["celery"] = celery
+    paysafer.init_app(app)
     return app
 
 
