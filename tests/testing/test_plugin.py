@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from .conftest import PLUGIN, Run
+from .merchant import PLUGIN, Run
 
 pytest_plugins = ["pytester"]
 

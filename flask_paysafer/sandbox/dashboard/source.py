@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -66,7 +67,7 @@ def _text(text: str, names: Names) -> str:
 
 
 def _quoted(text: str) -> str:
-    literal = repr(text)
-    if literal[0] == "'" and '"' not in literal:
-        literal = f'"{literal[1:-1]}"'
-    return literal
+    """Return a literal in double quotes: those of JSON mean the same in Python."""
+    literal = json.dumps(text, ensure_ascii=False)
+    # JSON lets half a surrogate pair through, which no file could hold.
+    return literal.encode("utf-8", "backslashreplace").decode()

@@ -9,6 +9,9 @@ import httpx
 import pytest
 
 from flask_paysafer.sandbox import Sandbox
+from tests.testing.merchant import loaded, run
+
+__all__ = ["loaded", "run"]
 
 Feed = Callable[..., dict[str, Any]]
 
