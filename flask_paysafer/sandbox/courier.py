@@ -83,12 +83,11 @@ class HttpCourier:
 
     def __call__(self, parcel: Parcel) -> Reply:
         """Send it once."""
-        parts = urlsplit(parcel.url)
         problem = link_problem(parcel.url, allow_remote=self._allow_remote)
         if problem:
             return Reply(error=f"The address {problem}")
         try:
-            return self._send(parcel, parts)
+            return self._send(parcel, urlsplit(parcel.url))
         except TimeoutError:
             return self._too_late()
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -101,7 +100,9 @@ class HttpCourier:
         timer.daemon = True
         timer.start()
         try:
-            return _exchange(connection, parcel, parts)
+            reply = _exchange(connection, parcel, parts)
+            # Cut off in its body, an answer looks like one that is complete.
+            return self._too_late() if late.is_set() else reply
         except (OSError, http.client.HTTPException, ValueError):
             if late.is_set():
                 return self._too_late()

@@ -49,7 +49,8 @@ class IdempotencyKeys:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._running: set[tuple[Realm, str]] = set()
+        self.running: set[tuple[Realm, str]] = set()
+        """The keys of calls that were not answered yet."""
 
     def take(
         self, realm: Realm, key: str, call: str, *, now: float, reading: Reading
@@ -60,7 +61,7 @@ class IdempotencyKeys:
             is still running, or (in the strict reading) to any call.
         """
         self._drop_old(realm, now)
-        if (realm, key) in self._running:
+        if (realm, key) in self.running:
             raise ApiError(
                 "idempotency_key_in_use",
                 "A request with this idempotency key is still being processed. Ask again "
@@ -68,7 +69,7 @@ class IdempotencyKeys:
             )
         kept = self._ledger.get("idempotency_key", realm, key)
         if kept is None:
-            self._running.add((realm, key))
+            self.running.add((realm, key))
         elif reading == "strict" or kept["_call"] != call:
             raise ApiError(
                 "idempotency_key_reused",
@@ -96,4 +97,4 @@ class IdempotencyKeys:
 
     def release(self, realm: Realm, key: str) -> None:
         """The call is over; without an answer that was kept, the key is free again."""
-        self._running.discard((realm, key))
+        self.running.discard((realm, key))
