@@ -38,7 +38,9 @@ class Payments(_Service):
 
         :raises CardError: if the card is declined.
         """
-        return self._client.execute(operations.create_payment(params))
+        operation = operations.create_payment(params)
+        del params  # personal: error reporters print the locals of frames
+        return self._client.execute(operation)
 
     def retrieve(self, payment_id: str, **options: Unpack[CallOptions]) -> Payment:
         """Return a payment as it is now."""
@@ -71,7 +73,9 @@ class Customers(_Service):
 
     def create(self, **params: Unpack[CreateCustomer]) -> Customer:
         """Save a customer."""
-        return self._client.execute(operations.create_customer(params))
+        operation = operations.create_customer(params)
+        del params  # personal: error reporters print the locals of frames
+        return self._client.execute(operation)
 
     def retrieve(self, customer_id: str, **options: Unpack[CallOptions]) -> Customer:
         """Return a customer as it is now."""
@@ -79,7 +83,9 @@ class Customers(_Service):
 
     def update(self, customer_id: str, **params: Unpack[UpdateCustomer]) -> Customer:
         """Change the fields that are given."""
-        return self._client.execute(operations.update_customer(customer_id, params))
+        operation = operations.update_customer(customer_id, params)
+        del params  # personal: error reporters print the locals of frames
+        return self._client.execute(operation)
 
     def delete(self, customer_id: str, **options: Unpack[CallOptions]) -> Customer:
         """Remove a customer; the answer has ``deleted`` and little else."""
@@ -115,4 +121,6 @@ class Tokens(_Service):
 
     def create(self, **params: Unpack[CreateToken]) -> Token:
         """Leave card data with PaySafer; sent with the publishable key."""
-        return self._client.execute(operations.create_token(params))
+        operation = operations.create_token(params)
+        del params  # personal: error reporters print the locals of frames
+        return self._client.execute(operation)
