@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,14 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def make_shop(sandbox: Sandbox, tmp_path: Path) -> MakeShop:
+def make_shop(sandbox: Sandbox, tmp_path: Path) -> Iterator[MakeShop]:
     """Open shops on one database, each as another worker has it."""
+    with ExitStack() as stack:
 
-    def make(**settings: Any) -> Shop:
-        return Shop(sandbox, tmp_path, **settings)
+        def make(**settings: Any) -> Shop:
+            return stack.enter_context(closing(Shop(sandbox, tmp_path, **settings)))
 
-    return make
+        yield make
 
 
 @pytest.fixture

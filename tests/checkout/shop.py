@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -43,20 +44,34 @@ PAGE = "/paysafer/checkout/1234"
 class Shop:
     """The app, its orders, and a customer's browser without a screen."""
 
-    def __init__(self, sandbox: Sandbox, folder: Path, **settings: Any) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        folder: Path,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        **settings: Any,
+    ) -> None:
         self.sandbox = sandbox
         self.orders = {
             "1234": CheckoutOrder(
                 amount=Money(15000, "aed"), success_url="/thanks", description="Coffee, 1 kg"
             )
         }
-        self.transport = Edge(sandbox.transport())
+        self.transport = Edge(transport or sandbox.transport())
         self.paysafer = PaySafer(transport=self.transport)
         self.paysafer.order_loader(self.orders.get)
         self.app = Flask("shop", instance_path=str(folder))
         self.app.config.from_mapping(SETTINGS | settings)
         self.paysafer.init_app(self.app)
         self.browser = self.app.test_client()
+
+    def close(self) -> None:
+        """Close the connections to PaySafer and to the database."""
+        with self.app.app_context():
+            self.paysafer.client.close()
+            self.paysafer.inbox.database.unprepared_engine.dispose()
+        self.transport.close()
 
     @property
     def checkout(self) -> Checkout:
@@ -139,15 +154,23 @@ class Edge(httpx.BaseTransport):
         self.dies: list[tuple[str, str]] = []
         """What kills the worker: ``("before" or "after", path's end)``, once each."""
         self.requests: list[httpx.Request] = []
+        self.has_asked = threading.Event()
+        """Set once a payment was asked for."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """See httpx."""
         self.requests.append(request)
+        if self.creations():
+            self.has_asked.set()
         self._die("before", request)
         answer = self._inner.handle_request(request)
         content = answer.read()
         self._die("after", request)
         return httpx.Response(answer.status_code, headers=answer.headers, content=content)
+
+    def close(self) -> None:
+        """See httpx."""
+        self._inner.close()
 
     def _die(self, moment: str, request: httpx.Request) -> None:
         for death in self.dies:

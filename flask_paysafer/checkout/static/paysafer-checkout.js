@@ -53,9 +53,9 @@
   };
 
   const expiryText = (text, deleting) => {
-    const [first, ...rest] = latin(text).split(/[^\d]+/).filter(Boolean);
+    const [first, ...rest] = latin(text).split(/\D+/).filter(Boolean);
     if (!first) return "";
-    let digits = rest.length ? first.padStart(2, "0").slice(0, 2) + rest.join("") : first;
+    let digits = rest.length || /^\D*\d+\D/.test(latin(text)) ? first.padStart(2, "0").slice(0, 2) + rest.join("") : first;
     if (/^[2-9]/.test(digits)) digits = "0" + digits;
     digits = digits.replace(/^(\d\d)20(\d\d)$/, "$1$2").slice(0, 6);
     if (digits.length < 2 || (deleting && digits.length === 2)) return digits;
@@ -87,6 +87,7 @@
       this.alert = form.querySelector("[data-paysafer-alert]");
       this.busy = false;
       this.listen();
+      form.querySelector("[data-paysafer-noscript]").remove();
       for (const fieldset of form.querySelectorAll("fieldset")) fieldset.disabled = false;
       this.button.disabled = false;
       this.choose();
@@ -103,9 +104,14 @@
       });
       cvc.addEventListener("input", () => rewrite(cvc, (text) => digitsOf(text).slice(0, this.brand().cvc)));
       for (const [name, input] of Object.entries(this.fields)) {
-        input.addEventListener("blur", () => input.value && this.show(name, this.problem(name)));
+        input.addEventListener("blur", () => {
+          if (input.value && !this.pressed) this.show(name, this.problem(name));
+        });
         input.addEventListener("input", () => this.show(name, null));
       }
+      // A line of error that appears now would move the button away under the pointer.
+      this.button.addEventListener("pointerdown", () => (this.pressed = true));
+      window.addEventListener("pointerup", () => (this.pressed = false));
       this.form.addEventListener("submit", (event) => {
         event.preventDefault();
         this.submit();
