@@ -11,7 +11,7 @@ from sqlalchemy import and_, bindparam, or_, select, update
 
 from .clock import now_ms
 from .database import Database
-from .records import Claim, Stored
+from .records import Claim, State, Stored
 from .sealing import Seal
 
 
@@ -70,15 +70,28 @@ class Claims:
             fence, attempts = connection.execute(self._look, {"event_key": key}).one()
         return Claim(key, fence, attempts)
 
+    def take_stored(self, key: int) -> Stored | None:
+        """As :meth:`take`, with the event as it is stored.
+
+        :raises PayloadUnreadableError: with the claim taken.
+        """
+        claim = self.take(key)
+        if claim is None:
+            return None
+        with self._database.reading() as connection:
+            row = connection.execute(self._read, {"event_key": key}).one()
+        payload = self._seal.open(row.payload, encrypted=row.encrypted)
+        return Stored(claim, row.account, row.event_id, payload)
+
     def _can_be_taken(self, key: int) -> bool:
         # Only reads: on SQLite a handler may hold the one right to write.
         with self._database.reading() as connection:
             return connection.scalar(self._is_free, {"event_key": key}) is not None
 
-    def state_of(self, key: int) -> str | None:
+    def state_of(self, key: int) -> State | None:
         """Return the event's state now; None if it was pruned."""
         with self._database.reading() as connection:
-            state: str | None = connection.scalar(self._state, {"event_key": key})
+            state: State | None = connection.scalar(self._state, {"event_key": key})
         return state
 
     def take_due(self, key: int) -> Stored | None:

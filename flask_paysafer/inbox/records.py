@@ -20,6 +20,11 @@ State = Literal["pending", "processing", "done", "failed", "ignored", "quarantin
 STATES: tuple[State, ...] = ("pending", "processing", "done", "failed", "ignored", "quarantined")
 
 
+def is_settled(state: State | None) -> bool:
+    """Whether nothing is left to do for an event in this state; None stands for pruned."""
+    return state in (None, "done", "quarantined")
+
+
 class Claim(NamedTuple):
     """The right to handle one event until the lease runs out."""
 

@@ -7,6 +7,7 @@
 - ``paysafer_watermark``: the newest event a ``stale="skip"`` handler has handled per object
 - ``paysafer_checkout``: one row per order that a customer has tried to pay
 - ``paysafer_checkout_attempt``: one row per try
+- ``paysafer_fact``: what ``reconcile`` found at the API that no event had told of
 - ``paysafer_schema``: the version of these tables
 
 Rules of this file: times are integers, UTC milliseconds, from the database's own
@@ -54,6 +55,7 @@ class Tables:
     watermark: Table
     checkout: Table
     checkout_attempt: Table
+    fact: Table
     schema: Table
 
     def all(self) -> list[Table]:
@@ -74,6 +76,7 @@ def tables_in(metadata: MetaData) -> Tables:
         watermark=_once(metadata, "paysafer_watermark", _watermark),
         checkout=_once(metadata, "paysafer_checkout", _checkout),
         checkout_attempt=_once(metadata, "paysafer_checkout_attempt", _checkout_attempt),
+        fact=_once(metadata, "paysafer_fact", _fact),
         schema=_once(metadata, "paysafer_schema", _schema),
     )
 
@@ -218,6 +221,20 @@ def _checkout_attempt(metadata: MetaData) -> Table:
         Column("request_encrypted", Boolean, nullable=False),
         Column("begun_at", BigInteger, nullable=False),
         Column("due_at", BigInteger, nullable=False),
+    )
+
+
+def _fact(metadata: MetaData) -> Table:
+    return Table(
+        "paysafer_fact",
+        metadata,
+        Column("account", _exact(64), primary_key=True),
+        Column("type", _exact(64), primary_key=True),
+        Column("object_id", _exact(255), primary_key=True),
+        Column("amount", BigInteger, primary_key=True, autoincrement=False),
+        Column("seen_at", BigInteger, nullable=False),
+        Column("stands", Boolean, nullable=False),
+        Column("event_key", BigInteger),
     )
 
 

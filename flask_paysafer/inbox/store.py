@@ -20,6 +20,7 @@ from .clock import now_ms
 from .database import Database
 from .dialects import InsertAbsent, insert_absent
 from .errors import InboxUnavailableError, PayloadUnreadableError
+from .facts import Fact, Facts
 from .heartbeat import HEARTBEAT
 from .ledger import Ledger
 from .records import Claim, Mark, Recorded, State
@@ -66,6 +67,7 @@ class Inbox:
         self.browser = Browser(database, self.seal, account=account)
         self.upkeep = Upkeep(database, self.seal, self.browser, account=account)
         self.watermarks = Watermarks(database, account=account, lease=lease)
+        self.facts = Facts(database, self.seal, account=account)
         self._lease = lease
         self._fresh: tuple[State, int] = (
             ("processing", lease * 1000) if claims_on_receipt else ("pending", 0)
@@ -206,6 +208,22 @@ class Inbox:
     def keeping_object(self, mark: Mark) -> AbstractContextManager[None]:
         """Renew the hold on the mark's object for as long as the block takes."""
         return HEARTBEAT.keeping(lambda: self.watermarks.renew(mark), lease=self._lease)
+
+    def record_fact(self, fact: Fact, event: Event, payload: bytes) -> Claim | None:
+        """Let a proposed fact stand and store its event, claimed by the caller, in one commit.
+
+        :returns: None if the fact was withdrawn, or stands already; nothing was stored then.
+        :raises InboxUnavailableError: if the database can't be used; nothing was stored.
+        """
+        row = self._row(
+            payload, event.id, "processing", self._lease * 1000, note=None, verified_with=None
+        ) | {"type": event.type, "object_id": _object_id(event), "created": event.created}
+        with self.database.transaction() as connection:
+            if not self.facts.let_stand(connection, fact):
+                return None
+            key: int = self._insert(connection, row)
+            self.facts.tie(connection, fact, key)
+        return Claim(key, 1, 1, is_first=True)
 
     def quarantine(
         self,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flask import Flask
 
 from .. import signals
 from ..inbox.errors import InboxUnavailableError
-from ..inbox.records import Claim, Failure, Recorded
+from ..inbox.records import Claim, Failure, Recorded, is_settled
 from ..resources import Event, Resource
 from .calling import describe
 from .handlers import HandlerRegistry
@@ -95,6 +96,9 @@ class EventRun:
             event.bind(self._retrieve)
         try:
             with self._inbox.keeping(claim):
+                leader = self._inbox.facts.leader_of(event)
+                if leader is not None and leader[1] != claim.key:
+                    return self._follow(claim, *leader, retry_in)
                 return self._run_claimed(claim, event, retry_in)
         except BaseException:
             self.give_back(claim)
@@ -118,6 +122,26 @@ class EventRun:
         if event is not None:
             self._tell_failure(event, claim, _NO_HANDLER, error)
         return "failed" if held else "busy"
+
+    def _follow(self, claim: Claim, name: str, key: int, retry_in: float | None) -> DispatchResult:
+        """Have the event that reconcile made of the same fact stand for this one."""
+        result = self._run_leader(key, retry_in)
+        if result == "done":
+            note = partial(self._inbox.facts.note_follower, event_key=claim.key, name=name)
+            self._inbox.ledger.note_done(claim, None, closes=True, beside=note)
+        elif result == "failed":
+            self._inbox.ledger.note_failures(claim, [], retry_in=retry_in)
+        else:
+            self._inbox.ledger.release(claim, wait=_OBJECT_WAIT, spent=False)
+        return result
+
+    def _run_leader(self, key: int, retry_in: float | None) -> DispatchResult:
+        stored = self._inbox.claims.take_stored(key)
+        if stored is None:
+            settled = is_settled(self._inbox.claims.state_of(key))
+            return "done" if settled else "busy"
+        # Its own event, and so its own idempotency keys: it may have run in part.
+        return self.run(stored.claim, Event.from_json(stored.payload), retry_in=retry_in)
 
     def _run_claimed(self, claim: Claim, event: Event, retry_in: float | None) -> DispatchResult:
         todo = self._not_done(claim, self.jobs.for_event(event))
