@@ -7,7 +7,6 @@ there yet is looked for when a worker or beat of that Celery starts.
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakSet
 
 from celery import Celery
 from celery.signals import import_modules
@@ -17,22 +16,41 @@ from ..errors import ConfigurationError
 from ..state import AppState, states
 from .publishing import SWEEP
 
-_apps: WeakSet[Flask] = WeakSet()
+_waiting: set[Flask] = set()
+"""Apps whose Celery was not seen yet. Held strongly, for a worker's module may keep its
+Celery alone; later the Celery holds its apps itself, and both can go together."""
+
+_HOLDS = "flask_paysafer_apps"
 
 
 def attach(app: Flask) -> None:
     """Let the workers of the app's Celery find it, and have it swept."""
-    _apps.add(app)
     celery = app.extensions.get("celery")
-    if celery is not None:
-        _schedule(celery, app)
+    if celery is None:
+        _waiting.add(app)
+    else:
+        _adopt(celery, app)
 
 
 @import_modules.connect  # type: ignore[untyped-decorator]  # Celery has no annotations
 def _on_start(sender: Any, **_: Any) -> None:
-    for app in list(_apps):
-        if app.extensions.get("celery") is sender:
-            _schedule(sender, app)
+    for app in [app for app in _waiting if app.extensions.get("celery") is sender]:
+        _waiting.discard(app)
+        _adopt(sender, app)
+    for app in _apps_of(sender):
+        _schedule(sender, app)
+
+
+def _adopt(celery: Celery, app: Flask) -> None:
+    apps = _apps_of(celery)
+    if app not in apps:
+        setattr(celery, _HOLDS, [*apps, app])
+    _schedule(celery, app)
+
+
+def _apps_of(celery: Celery) -> list[Flask]:
+    found: list[Flask] = getattr(celery, _HOLDS, [])
+    return found
 
 
 def _schedule(celery: Celery, app: Flask) -> None:
@@ -67,7 +85,7 @@ def state_for(celery: Celery, account: str) -> AppState:
 
 
 def _candidates(celery: Celery) -> list[Flask]:
-    known = [app for app in list(_apps) if app.extensions.get("celery") is celery]
+    known = _apps_of(celery)
     if has_app_context():
         return [current_app._get_current_object(), *known]  # type: ignore[attr-defined]
     return known
