@@ -160,7 +160,6 @@ class _Handler(BaseHTTPRequestHandler):
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "http",
             "wsgi.input": io.BytesIO(body),
-            "wsgi.input_terminated": True,
             "wsgi.errors": sys.stderr,
             "wsgi.multithread": True,
             "wsgi.multiprocess": False,
@@ -169,6 +168,9 @@ class _Handler(BaseHTTPRequestHandler):
         }
         for name, value in self.headers.items():
             _add_header(environ, name, value)
+        # The body is whole now, however it travelled.
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        environ["CONTENT_LENGTH"] = str(len(body))
         return environ
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:

@@ -43,16 +43,9 @@ class Storage:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._connection = sqlite3.connect(
-            path, check_same_thread=False, timeout=1, isolation_level=None
-        )
         try:
-            self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.executescript(_SCHEMA)
+            self._connection = _open(path)
         except sqlite3.DatabaseError as error:
-            self._connection.close()
             raise ConfigurationError(
                 f"The sandbox can't use {path}: {error}. Another sandbox may have it open, or it "
                 "isn't a file of the sandbox; name another one with --db."
@@ -101,3 +94,16 @@ class Storage:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+
+def _open(path: str | Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, check_same_thread=False, timeout=1, isolation_level=None)
+    try:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.executescript(_SCHEMA)
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
+    return connection

@@ -70,13 +70,12 @@ def _read_chunks(stream: BufferedIOBase) -> tuple[bytes, bool]:
         if total > _DRAINED_AT_MOST:
             return b"." * (MAX_BODY_BYTES + 1), False
         chunk = _read(stream, size)
-        if total <= MAX_BODY_BYTES + size:
-            body += chunk
+        body += chunk[: MAX_BODY_BYTES + 1 - len(body)]
         if _line(stream):
             raise BadRequest("a chunk is longer than it says")
     while _line(stream):
         pass  # trailers
-    return bytes(body[: MAX_BODY_BYTES + 1]), True
+    return bytes(body), True
 
 
 def _chunk_size(stream: BufferedIOBase) -> int:
