@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
@@ -65,7 +65,7 @@ class AsyncPaySaferClient:
             rate_reserve=rate_reserve,
         )
         self._wire = AsyncWire(transport, base_url=self._core.base_url)
-        self._sleep = sleep
+        self._sleep: Callable[[float], Awaitable[object]] = sleep
         self._add_services()
 
     def _add_services(self) -> None:

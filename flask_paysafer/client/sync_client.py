@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
@@ -75,7 +75,7 @@ class PaySaferClient:
             rate_reserve=rate_reserve,
         )
         self._wire = SyncWire(transport, base_url=self._core.base_url)
-        self._sleep = time.sleep
+        self._sleep: Callable[[float], object] = time.sleep
         self._add_services()
 
     def _add_services(self) -> None:
