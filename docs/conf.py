@@ -23,6 +23,7 @@ myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
 nitpick_ignore_regex = [("py:.*", r".*")]
+suppress_warnings = ["myst.domains", "ref.python"]  # fields called "type" shadow the builtin
 
 html_theme = "flask"
 html_title = f"flask-paysafer {release}"
