@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
@@ -105,6 +106,7 @@ class Money:
         :raises ImportError: if Babel is not installed.
         """
         from babel import Locale
+        from babel.numbers import get_currency_symbol
 
         if isinstance(locale, str):
             locale = Locale.parse(locale.replace("-", "_"))
@@ -112,9 +114,11 @@ class Money:
         # ISO's decimals, not CLDR's: those write some currencies (IQD, LBP …) without
         # their minor units, which would show another sum than the one that is charged.
         pattern.frac_prec = (exponent(self.currency),) * 2
-        text: str = pattern.apply(
-            self.to_decimal(), locale, currency=self.currency.upper(), currency_digits=False
-        )
+        code = self.currency.upper()
+        if get_currency_symbol(code, locale)[-1:].isalpha():
+            # Unicode's rule for letters next to digits, which Babel leaves out: AED 150.00.
+            pattern.prefix = tuple(re.sub("¤$", "¤\xa0", prefix) for prefix in pattern.prefix)
+        text: str = pattern.apply(self.to_decimal(), locale, currency=code, currency_digits=False)
         return text
 
     def __str__(self) -> str:

@@ -201,11 +201,11 @@ def test_calculates_with_nothing_but_money_and_whole_factors(operation: Any) -> 
 @pytest.mark.parametrize(
     ("money", "locale", "text"),
     [
-        (Money(1234567, "aed"), "en-AE", "AED12,345.67"),
-        (Money(1234567, "kwd"), "en-AE", "KWD1,234.567"),
-        (Money(1234567, "iqd"), "en-AE", "IQD1,234.567"),
+        (Money(1234567, "aed"), "en-AE", "AED\xa012,345.67"),
+        (Money(1234567, "kwd"), "en-AE", "KWD\xa01,234.567"),
+        (Money(1234567, "iqd"), "en-AE", "IQD\xa01,234.567"),
         (Money(1234567, "jpy"), "en_AE", "¥1,234,567"),
-        (Money(-500, "aed"), "en-AE", "-AED5.00"),
+        (Money(-500, "aed"), "en-AE", "-AED\xa05.00"),
         (Money(1234567, "aed"), "ar-AE", "\u200f12,345.67\xa0د.إ.\u200f"),
         (Money(1234567, "iqd"), "ar-AE", "\u200f1,234.567\xa0د.ع.\u200f"),
         (Money(1234567, "jpy"), "ar-AE", "\u200f1,234,567\xa0JP¥"),
@@ -213,7 +213,7 @@ def test_calculates_with_nothing_but_money_and_whole_factors(operation: Any) -> 
     ],
 )
 def test_is_written_as_people_of_a_locale_do(money: Money, locale: str, text: str) -> None:
-    assert money.format(locale).replace("AED\xa0", "AED").replace("KWD\xa0", "KWD") == text
+    assert money.format(locale) == text
 
 
 def test_takes_a_locale_of_babel_s() -> None:
