@@ -33,7 +33,6 @@ STATUS_AND_TYPE: dict[str, tuple[int, str]] = {
     "balance_insufficient": (422, _INVALID),
     "rate_limit_exceeded": (429, "rate_limit_error"),
     "internal_error": (500, "api_error"),
-    "not_built": (501, "api_error"),
 }
 """What each failure is answered with."""
 

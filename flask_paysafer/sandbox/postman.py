@@ -102,7 +102,7 @@ def _attempt(at: int, parcel: Parcel, reply: Reply) -> dict[str, Any]:
     return {
         "at": at,
         "status_code": reply.status_code,
-        "error": reply.error or (None if reply.accepted else f"answered {reply.status_code}"),
+        "error": reply.error,
         "accepted": reply.accepted,
         "request": {"headers": parcel.headers, "body": parcel.body.decode()},
         "response": {"headers": reply.headers, "body": reply.body},

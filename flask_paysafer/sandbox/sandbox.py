@@ -105,6 +105,7 @@ class Sandbox(Verbs):
             self.url = None
             server.stop()
             thread.join()
+            self.engine.ledger.save_notes()
 
     def close(self) -> None:
         """End its threads and close its file."""

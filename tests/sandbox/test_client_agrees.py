@@ -25,7 +25,12 @@ FIELDS = {
     "createToken": parameters.CreateToken,
 }
 OPTIONS = set(get_type_hints(parameters.CallOptions))
-CARD = {"number": "4242424242424242", "exp_month": 12, "exp_year": 2030, "cvc": "123"}
+CARD: parameters.Card = {
+    "number": "4242424242424242",
+    "exp_month": 12,
+    "exp_year": 2030,
+    "cvc": "123",
+}
 ORDER: dict[str, Any] = {"amount": 15000, "currency": "aed", "payment_method": "pm_card_visa"}
 
 
