@@ -15,23 +15,14 @@ from typing import Any
 import httpx
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from flask_paysafer.sandbox import Sandbox
+from tests.browser import chromium
 from tests.checkout.browser.customer import CVC, Customer
 from tests.checkout.browser.live import Recorder, served
 from tests.checkout.shop import Shop
-from tests.services import require_chromium
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 MARKS_OF_CARDS = ("42424242", "4242 4242", "40000000", "4000 0000", "37828224", "55555555")
 
 MakeCustomer = Callable[..., Customer]
@@ -41,11 +32,8 @@ MakeCustomer = Callable[..., Customer]
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests of this folder."""
-    path = require_chromium()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
