@@ -11,14 +11,15 @@ from typing import Any
 from sqlalchemy import BigInteger
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
 
 from ..errors import ConfigurationError
 
 
-class now_ms(ColumnElement[int]):  # noqa: N801 (reads as an SQL function)
+class now_ms(FunctionElement[int]):  # noqa: N801 (reads as an SQL function)
     """Milliseconds since 1970 as the database sees it."""
 
+    name = "now_ms"
     type = BigInteger()
     inherit_cache = True
 
