@@ -18,7 +18,7 @@ PUBLISHABLE_KEY = "pk_test_dallahroasters"
 @contextmanager
 def local_paysafer(folder: Path, port: int) -> Iterator[str]:
     """Serve a local PaySafer that keeps its payments in ``folder``; yield its URL."""
-    with Sandbox(db=folder / "paysafer.db").serve(port=port) as served:
+    with Sandbox(db=folder / "paysafer.db") as sandbox, sandbox.serve(port=port) as served:
         yield str(served.url)
 
 
