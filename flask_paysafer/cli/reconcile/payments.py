@@ -1,0 +1,42 @@
+"""What a payment proves to have happened, and the events that say so. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from ...inbox.facts import REFUNDED, Fact, refunded_sum
+from ...resources import Event, Payment
+
+_BY_STATUS = {"succeeded": "payment.completed", "failed": "payment.failed"}
+
+
+def facts_of(payment: Payment) -> Iterator[Fact]:
+    """Yield what must have happened to the payment, in the order in which it did."""
+    yield Fact("payment.created", payment["id"])
+    outcome = _BY_STATUS.get(payment.get("status", ""))
+    if outcome is not None:
+        yield Fact(outcome, payment["id"])
+    refunded = refunded_sum(payment)
+    if refunded is not None:
+        yield Fact(REFUNDED, payment["id"], refunded)
+
+
+def event_of(fact: Fact, payment: Payment, *, seen_at: int) -> tuple[Event, bytes]:
+    """Return an event of our own that tells of the fact, and its bytes.
+
+    Its id is the fact's name, ``data`` is the payment as it is now, ``created`` is when it
+    was looked at, and ``reconciled`` marks it as ours.
+
+    :raises InvalidPayloadError: if PaySafer's payment has an id that no event could have.
+    """
+    fields = {
+        "id": fact.name,
+        "object": "event",
+        "type": fact.type,
+        "created": seen_at,
+        "data": payment,
+        "reconciled": True,
+    }
+    payload = json.dumps(fields, ensure_ascii=False).encode()
+    return Event.from_json(payload), payload
