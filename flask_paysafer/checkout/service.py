@@ -225,8 +225,10 @@ class Checkout:
         return mark is None or mark in {attempt.shop if attempt else None, self._shop}
 
     def _order_anywhere(self, reference: str) -> CheckoutOrder | None:
-        # Handlers run outside requests, where the loader's url_for() would not work.
-        with self._app.test_request_context():
+        # Handlers run outside requests, where the loader's url_for() would not work. Given
+        # the webhook's address in every case, a loader can tell a handler from a customer.
+        address = f"{self.config.url_prefix}/webhook"
+        with self._app.test_request_context(address, method="POST"):
             return self.order(reference)
 
 

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from flask import request, url_for
 
 from flask_paysafer import Event, Webhook
 from flask_paysafer.checkout.agreement import OrderMismatchError
@@ -235,8 +236,6 @@ def test_a_second_payment_of_an_order_is_no_second_fulfilment(shop: Shop) -> Non
 
 def test_the_loader_may_make_addresses_outside_a_request(shop: Shop) -> None:
     """As in a Celery worker."""
-    from flask import url_for
-
     shop.pay()
     event = Event.from_json(json.dumps(the_event(shop, "payment.completed")).encode())
     order = shop.orders["1234"]
@@ -244,12 +243,13 @@ def test_the_loader_may_make_addresses_outside_a_request(shop: Shop) -> None:
 
     def load(reference: str) -> Any:
         asked.append(url_for("paysafer.checkout", reference=reference))
+        asked.append(str(request.endpoint))
         return order
 
     shop.paysafer.order_loader(load)
     with shop.app.app_context():
         assert shop.paysafer.order_for(event) is order
-    assert asked == [PAGE]
+    assert asked == [PAGE, "paysafer.webhook"]
 
 
 def test_other_events_have_no_order(shop: Shop) -> None:

@@ -1,0 +1,63 @@
+"""The checkout in the shop's own database, and on servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from flask_paysafer import CheckoutOrder, Money, PaySafer
+from flask_paysafer.sandbox import Sandbox
+from tests.checkout.shop import PAGE, SETTINGS, hidden_fields
+from tests.databases import KINDS, Kind, fresh_database
+
+
+@pytest.fixture(params=KINDS)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    kind: Kind = request.param
+    with fresh_database(kind, tmp_path) as url:
+        yield url
+
+
+def test_sells_from_the_shops_own_database(sandbox: Sandbox, url: str, tmp_path: Path) -> None:
+    class Base(DeclarativeBase):
+        pass
+
+    db = SQLAlchemy(model_class=Base)
+
+    class Order(db.Model):  # type: ignore[name-defined,misc]  # made at run time
+        id: Mapped[int] = mapped_column(primary_key=True)
+        total: Mapped[int]
+
+    paysafer = PaySafer(db=db, transport=sandbox.transport())
+
+    @paysafer.order_loader
+    def load(reference: str) -> Any:
+        order = db.session.get(Order, int(reference)) if reference.isdigit() else None
+        return order and CheckoutOrder(amount=Money(order.total, "aed"), success_url="/thanks")
+
+    app = Flask("shop", instance_path=str(tmp_path))
+    app.config.from_mapping(SETTINGS, SQLALCHEMY_DATABASE_URI=url)
+    db.init_app(app)
+    paysafer.init_app(app)
+    with app.app_context():
+        db.create_all()
+        db.session.add(Order(id=1234, total=15000))
+        db.session.commit()
+    browser = app.test_client()
+    with app.app_context():
+        card = {"number": "4242424242424242", "exp_month": 12, "exp_year": 2030, "cvc": "123"}
+        token = paysafer.client.tokens.create(card=card).id  # type: ignore[arg-type]
+    sent = browser.post(PAGE, data=hidden_fields(browser.get(PAGE).text) | {"token": token})
+    assert browser.get(sent.location).location == "/thanks"
+    assert browser.get("/paysafer/checkout/abc").status_code == 404
+    assert len(sandbox.objects("payment")) == 1
+    with app.app_context():
+        assert db.session.execute(db.select(db.metadata.tables["paysafer_checkout_attempt"])).all()
+    with app.app_context():
+        db.engine.dispose()
