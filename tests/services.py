@@ -42,6 +42,15 @@ def require_chromium() -> str:
     return path
 
 
+def require_program(name: str) -> str:
+    """Return the path of a program, or skip the test where it is not installed."""
+    path = shutil.which(name)
+    if path is None:
+        _missing(f"{name} is not installed")
+        raise AssertionError
+    return path
+
+
 def _missing(reason: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
 import subprocess
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 
 from flask_paysafer import Webhook
 from flask_paysafer.sandbox import Reply, Sandbox
+from tests.services import require_program
 from tests.testing.merchant import Run
 
 from ..conftest import pay
@@ -227,8 +227,7 @@ def part(command: str, start: str) -> str:
 
 
 def shell(command: str) -> str:
-    if shutil.which("curl") is None:
-        pytest.skip("curl is not installed")
+    require_program("curl")
     done = subprocess.run(
         ["/bin/sh", "-c", f"{command.rstrip()} --silent --noproxy '*'"],
         capture_output=True,
