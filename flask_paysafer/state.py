@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .checkout.service import Checkout
     from .client import AsyncPaySaferClient, PaySaferClient
     from .inbox.store import Inbox
+    from .webhooks.backlog import Backlog
     from .webhooks.dispatch import Dispatcher, EventRun
 
 T = TypeVar("T")
@@ -99,6 +100,11 @@ class AppState:
         return self._once("event_run", self._make_event_run)
 
     @property
+    def backlog(self) -> Backlog:
+        """What works off stored events; with Celery it tries again what fails."""
+        return self._once("backlog", self._make_backlog)
+
+    @property
     def dispatcher(self) -> Dispatcher:
         """What takes a stored event to its handlers, as ``PAYSAFER_DISPATCH`` says."""
         return self._once("dispatcher", lambda: self.make_dispatcher(self))
@@ -170,6 +176,17 @@ class AppState:
 
         return EventRun(
             self.app, self.registry, self.inbox, db=self.db, retrieve=self.retrieve_object
+        )
+
+    def _make_backlog(self) -> Backlog:
+        from .webhooks.backlog import Backlog
+
+        config = self.config
+        return Backlog(
+            self.event_run,
+            self.inbox,
+            max_attempts=config.handler_max_attempts,
+            retry_base=config.handler_retry_base if config.dispatch == "celery" else None,
         )
 
     def _make_checkout(self) -> Checkout:

@@ -55,14 +55,10 @@ class Batches:
             return list(connection.scalars(self._due, {"at_most": at_most}))
 
     def take(self, at_most: int) -> list[Stored]:
-        """Claim up to ``at_most`` due events, the longest waiting first.
-
-        An event whose payload can't be read is claimed and left out: it stays as it
-        is until its lease runs out, and is reported by whoever lists it.
-        """
+        """Claim up to ``at_most`` due events, the longest waiting first."""
         with self._database.transaction() as connection:
             rows = self._claim(connection, at_most)
-        return [stored for row in rows if (stored := self._stored(row))]
+        return sorted(map(self._stored, rows), key=lambda stored: stored.claim.key)
 
     def _claim(self, connection: Connection, at_most: int) -> list[Row[Any]]:
         if self._database.dialect in ("postgresql", "sqlite"):
@@ -94,11 +90,9 @@ class Batches:
     @cached_property
     def _read(self) -> Select[Any]:
         chosen = self._event.c.key.in_(bindparam("keys", expanding=True))
-        return select(*self._columns).where(chosen).order_by(self._event.c.key)
+        return select(*self._columns).where(chosen)
 
-    def _stored(self, row: Row[Any]) -> Stored | None:
+    def _stored(self, row: Row[Any]) -> Stored:
         claim = Claim(row.key, row.fence, row.attempts)
         payload = self._seal.try_open(row.payload, encrypted=row.encrypted)
-        if payload is None:
-            return None
         return Stored(claim, row.account, row.event_id, payload)

@@ -80,7 +80,7 @@ class Claims:
             return None
         with self._database.reading() as connection:
             row = connection.execute(self._read, {"event_key": key}).one()
-        payload = self._seal.open(row.payload, encrypted=row.encrypted)
+        payload = self._seal.try_open(row.payload, encrypted=row.encrypted)
         return Stored(claim, row.account, row.event_id, payload)
 
     def _can_be_taken(self, key: int) -> bool:
@@ -95,15 +95,12 @@ class Claims:
         return state
 
     def take_due(self, key: int) -> Stored | None:
-        """Claim an event if it is due, and return it as it is stored.
-
-        :raises PayloadUnreadableError: with the claim taken.
-        """
+        """Claim an event if it is due, and return it as it came in."""
         with self._database.transaction() as connection:
             if connection.execute(self._take_due, {"event_key": key}).rowcount != 1:
                 return None
             row = connection.execute(self._read, {"event_key": key}).one()
-        payload = self._seal.open(row.payload, encrypted=row.encrypted)
+        payload = self._seal.try_open(row.payload, encrypted=row.encrypted)
         return Stored(Claim(key, row.fence, row.attempts), row.account, row.event_id, payload)
 
     def make_due(self, key: int) -> None:

@@ -56,7 +56,8 @@ class Stored(NamedTuple):
     claim: Claim
     account: str
     event_id: str
-    payload: bytes
+    payload: bytes | None
+    """None where no key that is set can decrypt it."""
 
 
 class Failure(NamedTuple):

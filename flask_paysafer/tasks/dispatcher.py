@@ -36,3 +36,12 @@ class CeleryDispatcher:
             self._inbox.claims.make_due(recorded.key)
         self._publisher.publish(recorded.key)
         return "queued"
+
+    def replay(
+        self, key: int, *, again: bool = False, handler: str | None = None
+    ) -> DispatchResult:
+        """Have a worker handle a stored event once more."""
+        if not self._inbox.upkeep.requeue(key, again=again, handler=handler):
+            return "busy"
+        self._publisher.publish(key)
+        return "queued"

@@ -12,7 +12,7 @@ from ..inbox.errors import InboxUnavailableError
 from ..state import AppState
 from .publishing import HANDLE, SWEEP, Publisher
 from .scheduling import state_for
-from .working import LARGEST_BATCH, Worker, worker_of
+from .working import LARGEST_BATCH, Worker
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ _RELIABLE: dict[str, Any] = {
 def handle(task: Any, key: int, account: str = "paysafer") -> None:
     """Handle what is due, the event with this row among it."""
     state = state_for(task.app, account)
-    worker = _workers.get(state) or _workers.setdefault(state, worker_of(state))
+    worker = _workers.get(state) or _workers.setdefault(state, Worker(state.backlog))
     try:
         worker.work(key)
     except InboxUnavailableError as error:

@@ -6,7 +6,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from ..state import AppState
 from ..webhooks.backlog import Backlog
 
 LARGEST_BATCH = 50
@@ -59,15 +58,3 @@ class Worker:
         self._finished.update(dict.fromkeys(keys))
         while len(self._finished) > _REMEMBERED:
             self._finished.popitem(last=False)
-
-
-def worker_of(state: AppState) -> Worker:
-    """Return a worker for one extension in one app, with the retries its settings ask for."""
-    config = state.config
-    backlog = Backlog(
-        state.event_run,
-        state.inbox,
-        max_attempts=config.handler_max_attempts,
-        retry_base=config.handler_retry_base,
-    )
-    return Worker(backlog)

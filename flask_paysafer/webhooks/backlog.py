@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import InvalidPayloadError
 from ..inbox.records import Claim, Stored
 from ..resources import Event
-from .dispatch import EventRun
+from .event_run import UNREADABLE, EventRun
 from .results import DispatchResult
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ GROWTH = 2.24
 """How much longer each wait is than the one before: 12 attempts from 30 s on fill 48 hours."""
 
 _JITTER = 0.1
+_BATCH = 50
 
 
 def wait_before(attempt: int, *, base: float, jitter: Callable[[], float]) -> float:
@@ -59,10 +60,7 @@ class Backlog:
         self._jitter = jitter
 
     def handle(self, key: int) -> DispatchResult:
-        """Handle one event if it is due and nobody has it.
-
-        :raises PayloadUnreadableError: with the event left as it is.
-        """
+        """Handle one event if it is due and nobody has it."""
         stored = self._inbox.claims.take_due(key)
         return "busy" if stored is None else self.handle_claimed(stored)
 
@@ -84,9 +82,21 @@ class Backlog:
                 raise
         return results
 
+    def sweep(self, at_most: int) -> list[DispatchResult]:
+        """Handle everything that is due, but no more than ``at_most`` events."""
+        results: list[DispatchResult] = []
+        while len(results) < at_most:
+            handled = self.handle_batch(min(_BATCH, at_most - len(results)))
+            if not handled:
+                break
+            results.extend(result for _, result in handled)
+        return results
+
     def handle_claimed(self, stored: Stored) -> DispatchResult:
         """Run the handlers of a claimed event that are not yet done."""
         claim = stored.claim
+        if stored.payload is None:
+            return self._run.give_up(claim, None, UNREADABLE)
         try:
             event = Event.from_json(stored.payload)
         except InvalidPayloadError as error:

@@ -70,7 +70,7 @@ def wait_until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
-class ContextTask(Task):
+class ContextTask(Task):  # type: ignore[misc]  # Celery has no annotations
     """A task in the app's context, as Flask's documentation has it."""
 
     flask_app: Flask

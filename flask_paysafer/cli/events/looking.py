@@ -1,0 +1,122 @@
+"""``events list``, ``show`` and ``stats``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from ...inbox.browse import EventRow, EventStory
+from ...state import AppState
+from .. import with_state
+from ..moments import shown
+from ..tables import print_table
+from .choosing import asked_for, filter_options, found_event
+
+
+@click.command("list")
+@filter_options
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@with_state
+def list_events(state: AppState, /, limit: int, as_json: bool, **filters: Any) -> None:
+    """List events, the newest first."""
+    rows = state.inbox.browser.find(asked_for(**filters), limit=limit)
+    if as_json:
+        for row in rows:
+            click.echo(json.dumps(asdict(row)))
+        return
+    if not rows:
+        click.echo("No such events.")
+        return
+    titles = ("RECEIVED (UTC)", "STATE", "TYPE", "OBJECT", "TRIES", "ID", "NOTE")
+    print_table(titles, map(_cells, rows))
+    if len(rows) == limit:
+        click.echo(f"The newest {limit}; --limit shows more.", err=True)
+
+
+def _cells(row: EventRow) -> tuple[object, ...]:
+    return (
+        shown(row.received_at),
+        row.state,
+        row.type or "–",
+        row.object_id,
+        row.attempts,
+        row.event_id,
+        row.note or "",
+    )
+
+
+@click.command("show")
+@click.argument("event_id")
+@click.option("--json", "as_json", is_flag=True)
+@with_state
+def show_event(state: AppState, event_id: str, as_json: bool) -> None:
+    """Show one event: its payload, deliveries, handler runs and errors."""
+    story = found_event(state, event_id)
+    if as_json:
+        click.echo(json.dumps(story.as_dict(), indent=2))
+        return
+    _print_facts(story)
+    _print_rows("Later deliveries", story.deliveries, "delivered_at")
+    _print_rows("Handlers that are done", story.runs, "done_at")
+    _print_rows("Failures", story.failures, "failed_at")
+    click.secho("\nPayload", bold=True)
+    click.echo(_readable(story.payload))
+
+
+def _print_facts(story: EventStory) -> None:
+    row = story.event
+    facts = {
+        "Event": row.event_id,
+        "Type": row.type or "–",
+        "State": row.state + (f" ({row.note})" if row.note else ""),
+        "Object": row.object_id or "–",
+        "Received": shown(row.received_at),
+        "Finished": shown(row.finished_at),
+        "Attempts": str(row.attempts),
+        "Verified with": row.verified_with or "–",
+        "Encrypted": "yes" if row.encrypted else "no",
+    }
+    for name, value in facts.items():
+        click.echo(f"{name + ':':<15}{value}")
+
+
+def _print_rows(title: str, rows: list[dict[str, Any]], when: str) -> None:
+    if not rows:
+        return
+    click.secho(f"\n{title}", bold=True)
+    names = [name for name in rows[0] if name != when]
+    print_table(
+        ("WHEN (UTC)", *(name.upper().replace("_", " ") for name in names)),
+        [(shown(row[when]), *(_first_line(row[name]) for name in names)) for row in rows],
+    )
+
+
+def _first_line(value: object) -> object:
+    return value.partition("\n")[0] if isinstance(value, str) else value
+
+
+def _readable(payload: bytes | None) -> str:
+    if payload is None:
+        return "(encrypted with a key that is not among those set; it is kept as it is)"
+    try:
+        return json.dumps(json.loads(payload), indent=2, ensure_ascii=True)
+    except ValueError:
+        return ascii(payload.decode(errors="replace"))[1:-1]
+
+
+@click.command("stats")
+@click.option("--json", "as_json", is_flag=True)
+@with_state
+def stats(state: AppState, as_json: bool) -> None:
+    """Count events by state, and say how long the oldest has been waiting."""
+    browser = state.inbox.browser
+    counts, waiting = browser.counts(), browser.oldest_due()
+    if as_json:
+        click.echo(json.dumps({"counts": counts, "oldest_due_seconds": waiting}))
+        return
+    print_table(("STATE", "EVENTS"), counts.items())
+    click.echo("Nothing is due." if waiting is None else f"Due for up to {waiting:.0f} s.")

@@ -1,0 +1,240 @@
+"""flask paysafer events, as an operator types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from flask import Flask
+
+from flask_paysafer import Event, PaySafer
+from flask_paysafer.state import get_state
+from tests.inbox.events import event_body
+
+
+class Shop:
+    """An app with two handlers, of which one can be broken."""
+
+    def __init__(self, folder: Path) -> None:
+        self.app = Flask("shop", instance_path=str(folder))
+        paysafer = PaySafer()
+        self.seen: list[tuple[str, str]] = []
+        self.is_broken = False
+        paysafer.on("payment.*", name="fulfil")(self._fulfil)
+        paysafer.on("payment.*", name="mail")(lambda event: self.seen.append(("mail", event.id)))
+        paysafer.init_app(self.app)
+
+    def _fulfil(self, event: Event) -> None:
+        self.seen.append(("fulfil", event.id))
+        if self.is_broken:
+            raise ValueError("out of stock\nwith a second line")
+
+    def receive(self, body: bytes) -> None:
+        """Take an event as the webhook does."""
+        state, event = get_state(self.app), Event.from_json(body)
+        ignored = None if state.dispatcher.wants(event) else "no handler"
+        recorded = state.inbox.record(event, body, verified_with="0badcafe", ignored=ignored)
+        if ignored is None:
+            state.dispatcher.dispatch(recorded, event)
+
+    def run(self, *arguments: str, answer: str | None = None) -> Result:
+        """Type a command."""
+        runner = self.app.test_cli_runner()
+        return runner.invoke(args=["paysafer", *arguments], input=answer)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    """A shop that received an event of each fate."""
+    shop = Shop(tmp_path)
+    shop.receive(event_body("evt_done"))
+    shop.is_broken = True
+    shop.receive(event_body("evt_failed", type="payment.failed", data={"id": "pay_2"}))
+    shop.is_broken = False
+    shop.receive(event_body("evt_ignored", type="payout.failed"))
+    shop.seen.clear()
+    return shop
+
+
+def listed(shop: Shop, *options: str) -> list[str]:
+    """Return the ids that a listing shows."""
+    result = shop.run("events", "list", "--json", *options)
+    return [json.loads(line)["event_id"] for line in result.stdout.splitlines()]
+
+
+def test_list_is_a_table_with_the_newest_first(shop: Shop) -> None:
+    lines = shop.run("events", "list").stdout.splitlines()
+
+    assert lines[0].split() == [
+        "RECEIVED",
+        "(UTC)",
+        "STATE",
+        "TYPE",
+        "OBJECT",
+        "TRIES",
+        "ID",
+        "NOTE",
+    ]
+    assert [line.split()[2] for line in lines[1:]] == ["ignored", "failed", "done"]
+    assert lines[1].endswith("evt_ignored  no handler")
+
+
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [
+        ((), ["evt_ignored", "evt_failed", "evt_done"]),
+        (("--state", "failed"), ["evt_failed"]),
+        (("--state", "failed", "--state", "done"), ["evt_failed", "evt_done"]),
+        (("--type", "payment.*"), ["evt_failed", "evt_done"]),
+        (("--type", "payout.failed"), ["evt_ignored"]),
+        (("--object", "pay_2"), ["evt_failed"]),
+        (("--since", "1h"), ["evt_ignored", "evt_failed", "evt_done"]),
+        (("--until", "1h"), []),
+        (("--since", "2020-01-01", "--until", "2021-01-01T00:00Z"), []),
+        (("--limit", "1"), ["evt_ignored"]),
+    ],
+)
+def test_list_filters(shop: Shop, options: tuple[str, ...], ids: list[str]) -> None:
+    assert listed(shop, *options) == ids
+
+
+def test_show_tells_the_whole_story(shop: Shop) -> None:
+    text = shop.run("events", "show", "evt_failed").stdout
+
+    assert "State:         failed" in text
+    assert "Verified with: 0badcafe" in text
+    assert "fulfil   1        ValueError: out of stock" in text
+    assert '"id": "pay_2"' in text
+
+
+def test_show_as_json(shop: Shop) -> None:
+    story = json.loads(shop.run("events", "show", "evt_failed", "--json").stdout)
+
+    assert story["state"] == "failed"
+    assert [run["handler"] for run in story["runs"]] == ["mail"]
+    assert json.loads(story["payload"])["id"] == "evt_failed"
+
+
+def test_show_of_an_unknown_event_says_so(shop: Shop) -> None:
+    result = shop.run("events", "show", "evt_nobody")
+
+    assert result.exit_code == 1
+    assert result.stderr == "Error: The inbox has no event 'evt_nobody'.\n"
+
+
+def test_replay_of_a_failed_event_runs_what_is_not_done(shop: Shop) -> None:
+    result = shop.run("events", "replay", "--state", "failed", answer="y\n")
+
+    assert result.exit_code == 0
+    assert "Replay 1 event? [y/N]" in result.stdout
+    assert result.stdout.endswith("1 done\n")
+    assert shop.seen == [("fulfil", "evt_failed")]
+    assert listed(shop, "--state", "failed") == []
+
+
+def test_replay_of_a_done_event_is_on_purpose(shop: Shop) -> None:
+    result = shop.run("events", "replay", "evt_done", answer="n\n")
+    assert "run handlers that are done a second time?" in result.stdout
+    assert shop.seen == []
+
+    shop.run("events", "replay", "evt_done", "--yes")
+    assert shop.seen == [("fulfil", "evt_done"), ("mail", "evt_done")]
+
+
+def test_replay_of_one_handler(shop: Shop) -> None:
+    shop.run("events", "replay", "evt_done", "--handler", "mail", "--yes")
+
+    assert shop.seen == [("mail", "evt_done")]
+
+
+def test_replay_that_fails_exits_with_1(shop: Shop) -> None:
+    shop.is_broken = True
+
+    result = shop.run("events", "replay", "--state", "failed", "--yes")
+
+    assert result.exit_code == 1
+    assert "1 failed" in result.stdout
+
+
+def test_replay_of_an_ignored_event_without_a_handler_is_done(shop: Shop) -> None:
+    assert "1 done" in shop.run("events", "replay", "evt_ignored", "--yes").stdout
+
+
+def test_dry_run_replays_nothing(shop: Shop) -> None:
+    text = shop.run("events", "replay", "--type", "payment.*", "--dry-run").stdout
+
+    assert [line.split()[2] for line in text.splitlines()[1:]] == ["evt_done", "evt_failed"]
+    assert shop.seen == []
+
+
+def test_replay_of_everything_has_to_be_chosen(shop: Shop) -> None:
+    result = shop.run("events", "replay", "--yes")
+
+    assert result.exit_code == 2
+    assert "Name events, or choose them" in result.stderr
+
+
+def test_sweep_handles_what_a_dead_worker_left(shop: Shop) -> None:
+    body = event_body("evt_left")
+    inbox = get_state(shop.app).inbox
+    inbox.record(Event.from_json(body), body, verified_with=None)
+    event = inbox.database.tables.event
+    with inbox.database.transaction() as connection:
+        connection.execute(event.update().where(event.c.state == "processing").values(due_at=0))
+
+    assert shop.run("events", "sweep").stdout == "1 due, 1 done.\n"
+    assert shop.seen == [("fulfil", "evt_left"), ("mail", "evt_left")]
+
+
+def test_prune_keeps_what_failed(shop: Shop) -> None:
+    assert (
+        "2 events are older"
+        in shop.run("events", "prune", "--older-than", "0s", "--dry-run").stdout
+    )
+    assert len(listed(shop)) == 3
+
+    shop.run("events", "prune", "--older-than", "0s", "--yes")
+    assert listed(shop) == ["evt_failed"]
+
+    shop.run("events", "prune", "--older-than", "0s", "--state", "failed", "--yes")
+    assert listed(shop) == []
+    inbox = get_state(shop.app).inbox
+    with inbox.database.reading() as connection:
+        for table in inbox.database.tables.all()[:4]:
+            assert connection.execute(table.select()).all() == []
+
+
+def test_prune_keeps_what_is_young(shop: Shop) -> None:
+    assert shop.run("events", "prune", "--older-than", "90d", "--yes").stdout.startswith("0 events")
+
+
+def test_stats(shop: Shop) -> None:
+    text = shop.run("events", "stats").stdout
+    assert "failed       1" in text
+    assert "Nothing is due." in text
+
+    figures = json.loads(shop.run("events", "stats", "--json").stdout)
+    assert figures["counts"]["done"] == 1
+    assert figures["oldest_due_seconds"] is None
+
+
+def test_bad_moment_names_the_cure(shop: Shop) -> None:
+    result = shop.run("events", "list", "--since", "yesterday")
+
+    assert result.exit_code == 2
+    assert "write an age such as 2h" in result.stderr
+
+
+def test_control_characters_do_not_reach_the_terminal(shop: Shop) -> None:
+    shop.receive(event_body("evt_odd", data={"id": "pay_3", "description": "\x1b[2J"}))
+
+    assert "\x1b" not in shop.run("events", "show", "evt_odd").stdout
+
+
+def test_init_db_makes_the_tables_once(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+
+    assert shop.run("init-db").stdout == "Inbox: made the tables (version 1).\n"
+    assert shop.run("init-db").stdout == "Inbox: everything is up to date.\n"
