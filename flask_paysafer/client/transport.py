@@ -104,6 +104,7 @@ class SyncConnections(Protocol):
 
     def open(self, send: Send) -> Opened:
         """Send, and return when the answer begins."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """Close all."""
@@ -114,6 +115,7 @@ class AsyncConnections(Protocol):
 
     async def open(self, send: Send) -> AsyncOpened:
         """Send, and return when the answer begins."""
+        raise NotImplementedError
 
     async def close(self) -> None:
         """Close all."""
