@@ -6,13 +6,13 @@ import hashlib
 import json
 from collections.abc import Callable
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flask import Flask, request
 from sqlalchemy import Connection, Engine, bindparam, create_engine, event, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import MetaData
-from werkzeug.test import EnvironBuilder
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from flask_paysafer import PaySafer
 from flask_paysafer.inbox.clock import now_ms
@@ -22,6 +22,9 @@ from flask_paysafer.state import get_state
 
 from . import bodies
 from .verification import check_by_hand
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 Fulfil = Callable[[Any], object]
 """The merchant's one handler."""
@@ -45,31 +48,25 @@ def delivery(body: bytes | None = None, *, age: int = 0) -> Delivery:
 class Door:
     """Sends deliveries straight into an app, as a WSGI server would."""
 
-    def __init__(self, app: Flask) -> None:
+    def __init__(
+        self, app: WSGIApplication, *, path: str = PATH, header: str = "PaySafer-Signature"
+    ) -> None:
         self._app = app
-        builder = EnvironBuilder(PATH, method="POST", content_type="application/json")
-        self._environ = builder.get_environ()
+        self._header = f"HTTP_{header.upper().replace('-', '_')}"
+        builder = EnvironBuilder(path, method="POST", content_type="application/json")
+        self._environ = {**builder.get_environ(), "REMOTE_ADDR": "127.0.0.1"}
         builder.close()
 
     def send(self, sent: Delivery) -> str:
         """Deliver and return the status line."""
-        answered: list[str] = []
-
-        def start(status: str, *_: object) -> Callable[[bytes], object]:
-            answered.append(status)
-            return answered.append  # type: ignore[return-value] # nobody calls it
-
         environ = {
             **self._environ,
             "wsgi.input": BytesIO(sent.body),
             "CONTENT_LENGTH": str(len(sent.body)),
-            "HTTP_PAYSAFER_SIGNATURE": sent.signature,
+            self._header: sent.signature,
         }
-        answer = self._app.wsgi_app(environ, start)
-        for _ in answer:
-            pass
-        answer.close()  # type: ignore[attr-defined] # Werkzeug's iterable has it
-        return answered[0]
+        _, status, _ = run_wsgi_app(self._app, environ)
+        return status
 
     def send_well(self, sent: Delivery) -> None:
         """Deliver, and insist on 200."""
