@@ -72,9 +72,9 @@ def test_the_tutorial_keeps_its_promises(reader: Reader) -> None:
         if isinstance(step, File):
             (reader.folder / step.name).write_text(step.content)
         elif step.text in servers:
-            port = servers.pop(step.text)
-            reader.start(f"{step.text} --port {port}")
-            wait_for(port)
+            own = servers.pop(step.text)
+            reader.start(f"{step.text} --port {own}")
+            wait_for(own)
         else:
             output = reader.type(step.text)
             assert appears(step.output, output), f"$ {step.text}\n{output}"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-_FILE = re.compile(r"[Ss]ave this as `([\w.]+)`")
+_FILE = re.compile(r"(?:[Ss]ave this as|[Ii]n|this is your)\s`(\w+\.py)`")
 _COPIED = re.compile(r"(\w+_)…")
 _DONE = "--- done ---"
 
