@@ -1,7 +1,7 @@
 """What the templates are given: plain values, ready to be shown.
 
-Templates get no client, no settings and no order object: nothing they print can be
-a secret key, and a merchant who overrides them sees all there is in these classes.
+Templates get no client and no settings: nothing they print can be a secret key, and
+a merchant who overrides them sees all there is in these classes.
 """
 
 from __future__ import annotations

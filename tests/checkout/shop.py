@@ -193,5 +193,5 @@ class Killed(BaseException):
 
 def hidden_fields(page: str) -> dict[str, str]:
     """Return the hidden inputs of a page's form."""
-    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page)
+    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page)
     return {name: unescape(value) for name, value in found}

@@ -276,6 +276,10 @@
       this.line = section.querySelector("[data-paysafer-progress]");
       this.asked = 0;
       window.addEventListener("online", () => this.poll());
+      // A policy without 'self' in connect-src: then the page itself is loaded again instead.
+      document.addEventListener("securitypolicyviolation", (event) => {
+        if (event.effectiveDirective === "connect-src") this.isForbidden = true;
+      });
       section.querySelector("[data-paysafer-confirm]")?.addEventListener("click", () => this.confirm());
       if (section.dataset.next) this.go(section.dataset.next);
       else if (section.dataset.confirmNow) this.confirm();
@@ -294,14 +298,18 @@
 
     async poll() {
       clearTimeout(this.timer);
+      let response;
       try {
-        const response = await fetch(this.section.dataset.status, { cache: "no-store", credentials: "same-origin" });
-        const { state } = await response.json();
-        if (state !== this.section.dataset.state) return this.go(this.section.dataset.page);
-        if (this.asked > 6) this.slow();
+        response = await fetch(this.section.dataset.status, { cache: "no-store", credentials: "same-origin" });
       } catch {
+        if (this.isForbidden) return this.go(this.section.dataset.page);
         this.line.textContent = this.section.dataset.offline;
+        return this.later();
       }
+      const answer = response.ok ? await response.json().catch(() => ({})) : {};
+      if (answer.state && answer.state !== this.section.dataset.state) return this.go(this.section.dataset.page);
+      this.line.textContent = "";
+      if (this.asked > 6) this.slow();
       this.later();
     }
 

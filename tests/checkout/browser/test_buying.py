@@ -40,6 +40,18 @@ def test_a_purchase_under_the_strictest_policy_of_a_shop(customer: Customer) -> 
     customer.open().fill().pay().arrives()
 
 
+def test_waiting_under_the_strictest_policy_of_a_shop(customer: Customer) -> None:
+    """The page may not ask for its status there: it loads itself again."""
+    policy = f"default-src 'self'; connect-src {customer.shop.sandbox.url}"
+    customer.shop.app.after_request(
+        lambda answer: answer.headers.update({"Content-Security-Policy": policy}) or answer
+    )
+    customer.shop.sandbox.fault("error-500", times=2, **CREATE)
+    customer.open().fill().pay().arrives()
+    customer.violations.clear()
+    assert len(customer.shop.payments) == 1
+
+
 def test_every_decline_says_why_until_a_card_is_good(customer: Customer) -> None:
     customer.open()
     for number, reason in [
