@@ -159,23 +159,17 @@ class Exchange(Generic[T]):
     def _note(self, reply: Reply, seconds: float) -> None:
         status = error = request_id = None
         if isinstance(reply, Answer):
-            status, request_id = reply.status, answers.request_id(reply)
+            status = reply.status
             self._world.budget.note(reply.headers, now=self._world.wall())
+        if not self._world.hooks.are_told_of(status):
+            return
+        if isinstance(reply, Answer):
+            request_id = answers.request_id(reply)
         else:
             error = reply.reason
-        operation = self._operation
-        self._world.hooks.after(
-            AttemptRecord(
-                operation.method,
-                operation.path,
-                operation.route,
-                self._attempt,
-                status,
-                error,
-                seconds,
-                request_id,
-            )
-        )
+        operation, attempt = self._operation, self._attempt
+        place = operation.method, operation.path, operation.route
+        self._world.hooks.after(AttemptRecord(*place, attempt, status, error, seconds, request_id))
 
     def _read(self, reply: Reply) -> T | PaySaferError:
         operation = self._operation

@@ -86,14 +86,15 @@ class Hooks:
             for hook in self._before:
                 _call(hook, begun)
 
+    def are_told_of(self, status: int | None) -> bool:
+        """Whether anybody wants the record of an attempt with this status."""
+        return bool(self._after) or logger.isEnabledFor(_level(status))
+
     def after(self, record: AttemptRecord) -> None:
         """Tell the hooks and the log what came of a request."""
-        level = _level(record)
-        if not self._after and not logger.isEnabledFor(level):
-            return
         record = record._replace(path=redact(record.path), route=redact(record.route))
         logger.log(
-            level,
+            _level(record.status),
             "%s %s: %s in %.3f s (attempt %d, request id %s)",
             record.method,
             record.path,
@@ -106,11 +107,10 @@ class Hooks:
             _call(hook, record)
 
 
-def _level(record: AttemptRecord) -> int:
-    if record.status is not None and record.status < 400:
-        return logging.DEBUG
-    failed = record.status is None or record.status >= 500 or record.status == 429
-    return logging.WARNING if failed else logging.INFO
+def _level(status: int | None) -> int:
+    if status is None or status >= 500 or status == 429:
+        return logging.WARNING
+    return logging.INFO if status >= 400 else logging.DEBUG
 
 
 def _call(hook: Callable[[Any], object], argument: object) -> None:

@@ -14,6 +14,7 @@ __all__ = ["Operation", "Options", "Settlement", "encode", "split"]
 
 T = TypeVar("T")
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _KEYED = frozenset({"POST", "PATCH"})
 
@@ -98,4 +99,4 @@ def encode(body: Any) -> bytes:
     :raises ValueError: for NaN and Infinity.
     :raises TypeError: for what JSON can't hold.
     """
-    return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+    return _ENCODER.encode(body).encode()

@@ -14,6 +14,7 @@ PATHS = {
     "verify": "verification",
     "import": "importing",
     "inline": "inline",
+    "client": "calling",
     "djstripe": "djstripe_view",
 }
 """Each path's name on the command line, and its module, which has ``measure``."""
