@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
+from .answers import preflight_headers
 from .challenge import challenge_pages
 from .dashboard import add_dashboard_routes
 from .description import describe
 from .failures import ApiError
-from .gateway import Gateway, preflight_headers
+from .gateway import Gateway
 from .reading import MAX_BODY_BYTES
 from .routes import ROUTES, Route
 from .steering import steering_routes
@@ -43,7 +44,7 @@ def create_app(verbs: Verbs, public_url: Callable[[], str | None]) -> Flask:
 
 def _add_api_route(app: Flask, gateway: Gateway, route: Route) -> None:
     def view(**ids: str) -> ResponseReturnValue:
-        return gateway.answer(route, ids)
+        return gateway.answer(_this_request(), route, ids)
 
     app.add_url_rule(
         route.path,
@@ -69,14 +70,23 @@ def _preflight(**_: Any) -> ResponseReturnValue:
 def _refuse(gateway: Gateway, error: HTTPException) -> ResponseReturnValue:
     if not request.path.startswith("/v1"):
         return error
+    answer = gateway.refuse(_this_request(), _as_api_error(error))
     if error.code == 405:
-        answer = gateway.refuse(
-            ApiError("method_not_allowed", f"{request.method} isn't possible for this URL.")
-        )
         answer.headers.extend(error.get_headers(request.environ)[1:])
-        return answer
+    return answer
+
+
+def _as_api_error(error: HTTPException) -> ApiError:
+    if error.code == 405:
+        return ApiError("method_not_allowed", f"{request.method} isn't possible for this URL.")
     if error.code is not None and error.code >= 500:
-        return gateway.refuse(ApiError("internal_error", "The sandbox itself has failed."))
-    return gateway.refuse(
-        ApiError("url_unknown", f"Unrecognized request URL: {request.method} {request.path[:200]}")
+        return ApiError("internal_error", "The sandbox itself has failed.")
+    return ApiError(
+        "url_unknown", f"Unrecognized request URL: {request.method} {request.path[:200]}"
     )
+
+
+def _this_request() -> Request:
+    """Return the request itself: its stand-in looks it up anew at every use."""
+    this: Request = request._get_current_object()  # type: ignore[attr-defined]  # the stand-in has it
+    return this

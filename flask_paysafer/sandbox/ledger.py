@@ -69,7 +69,10 @@ class Ledger:
 
     def shelf(self, kind: str, realm: Realm) -> Shelf:
         """Return the shelf of this kind, empty if nothing was put there yet."""
-        return self._shelves.setdefault((kind, realm), Shelf())
+        try:
+            return self._shelves[kind, realm]
+        except KeyError:
+            return self._shelves.setdefault((kind, realm), Shelf())
 
     def get(self, kind: str, realm: Realm, row_id: str) -> Row | None:
         """Return the row, or None."""

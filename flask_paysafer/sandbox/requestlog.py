@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 _LENGTH = 2000
 _MAX_BODY = 65536
-_MASKED_HEADERS = {"authorization", "cookie"}
+_MASKED_HEADERS = {"HTTP_AUTHORIZATION", "HTTP_COOKIE"}
 _SECRET_FIELDS = {"number", "cvc"}
 
 
@@ -32,12 +33,35 @@ class Logged:
     replayed: bool = False
     status: int | None = None
     route: str | None = None
-    request: dict[str, Any] = field(default_factory=dict)
-    response: dict[str, Any] = field(default_factory=dict)
+    _sent: tuple[dict[str, str], str] = field(default=({}, ""), repr=False)
+    _answered: tuple[dict[str, str], str] = field(default=({}, ""), repr=False)
+
+    def keep(
+        self, environ: Mapping[str, Any], body: bytes, headers: dict[str, str], answer: str
+    ) -> None:
+        """Keep what was sent and answered, without keys and cards."""
+        sent = {
+            name: value
+            for name, value in environ.items()
+            if name[:5] == "HTTP_" and name not in _MASKED_HEADERS
+        }
+        self._sent = (sent, safe_body(body))
+        self._answered = (headers, answer)
 
     def shown(self) -> dict[str, Any]:
         """Return it as ``GET requests`` lists it."""
-        return {**vars(self), "at": int(self.at)}
+        known = {name: value for name, value in vars(self).items() if name[0] != "_"}
+        sent, body = self._sent
+        headers, answer = self._answered
+        return {
+            **known,
+            "at": int(self.at),
+            "request": {
+                "headers": {_as_sent(name): value for name, value in sent.items()},
+                "body": body,
+            },
+            "response": {"headers": headers, "body": answer},
+        }
 
 
 class RequestLog:
@@ -59,11 +83,9 @@ class RequestLog:
         self._entries.clear()
 
 
-def safe_headers(headers: dict[str, str]) -> dict[str, str]:
-    """Return the headers without what they must keep to themselves."""
-    return {
-        name: "…" if name.lower() in _MASKED_HEADERS else value for name, value in headers.items()
-    }
+def _as_sent(name: str) -> str:
+    """Return a header's name as people write it, from WSGI's ``HTTP_IDEMPOTENCY_KEY``."""
+    return name[5:].replace("_", "-").title()
 
 
 def safe_body(body: bytes) -> str:
