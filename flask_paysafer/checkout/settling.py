@@ -31,6 +31,7 @@ from .payments import challenge_url, decline_of, failure_of, money_of, refusal_o
 if TYPE_CHECKING:
     from ..client import PaySaferClient
     from ..inbox.checkouts import CheckoutStore
+    from ..resources import Payment
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,9 @@ KEY_LIFE = 23 * 3600.0
 
 PAUSE = 1.0
 """Seconds between two questions about one attempt, however many pages wait for it."""
+
+BELIEVED_AFTER = 30.0
+"""Seconds that a payment may take to show up in the list."""
 
 READING_TIME = 8.0
 """Seconds that reading back may take: a customer is looking at a page meanwhile."""
@@ -75,15 +79,20 @@ class Settler:
         :param early: By how many seconds a rest may be cut short. A lease is longer:
             where another worker is asking, its answer is waited for.
         """
-        if attempt.is_final or not self._store.hold(attempt, lease=self.lease, early=early):
-            return self.reread(attempt)
+        if attempt.is_final:
+            return attempt
+        held = self._store.hold(attempt, lease=self.lease, early=early)
+        if held is not None:
+            self._find_out(held)
+        return self.reread(attempt)
+
+    def _find_out(self, attempt: Attempt) -> None:
         if attempt.payment_id is not None:
             self._retrieve(attempt, attempt.payment_id)
         elif attempt.age < ASK_AGAIN_FOR and attempt.request is not None:
             self.ask(attempt, is_first=False)
         else:
             self._look_for(attempt)
-        return self.reread(attempt)
 
     def reread(self, attempt: Attempt) -> Attempt:
         """Return the attempt as it is stored now."""
@@ -191,7 +200,7 @@ class Settler:
             return
         if payment is not None:
             self.note(attempt, payment)
-        elif is_complete and (else_close or attempt.age > KEY_LIFE):
+        elif is_complete and attempt.age > (BELIEVED_AFTER if else_close else KEY_LIFE):
             self._store.close(attempt, failure=else_close or "canceled")
         else:
             self._wait(attempt, "there is no such payment yet")
@@ -211,10 +220,13 @@ class Settler:
 
     def abandon(self, attempt: Attempt, *, failure: str) -> Attempt:
         """End an open attempt without a charge, or find that it has paid after all."""
-        if attempt.payment_id is not None:
-            self._cancel(attempt, attempt.payment_id, failure=failure)
-        elif self._store.hold(attempt, lease=self.lease, early=PAUSE):
-            self._take_key(attempt, failure=failure)
+        held = self._store.hold(attempt, lease=self.lease, early=PAUSE)
+        if held is None:
+            return self.reread(attempt)
+        if held.payment_id is not None:
+            self._cancel(held, held.payment_id, failure=failure)
+        else:
+            self._take_key(held, failure=failure)
         return self.reread(attempt)
 
     def _take_key(self, attempt: Attempt, *, failure: str) -> None:
@@ -239,21 +251,24 @@ class Settler:
             payment = self._client.payments.cancel(payment_id, idempotency_key=key)
         except errors.APIError:
             # It has moved on meanwhile, perhaps to paid: what it is now counts.
-            self._reread_payment(attempt, payment_id)
+            self._reread_payment(attempt, payment_id, failure=failure)
         except errors.APIConnectionError:
             self._wait(attempt, "it can't be cancelled: no answer came")
         else:
-            self._store.note_payment(
-                attempt, payment_id, str(payment.get("status")), failure=failure
-            )
+            self._note_end(attempt, payment, failure=failure)
 
-    def _reread_payment(self, attempt: Attempt, payment_id: str) -> None:
+    def _reread_payment(self, attempt: Attempt, payment_id: str, *, failure: str) -> None:
         try:
             payment = self._client.payments.retrieve(payment_id, deadline=self._reading_time)
         except (errors.APIError, errors.APIConnectionError) as error:
             self._wait(attempt, f"it can't be cancelled ({type(error).__name__})")
-            return
-        if payment.get("status") == "requires_payment_method":
+        else:
+            self._note_end(attempt, payment, failure=failure)
+
+    def _note_end(self, attempt: Attempt, payment: Payment, *, failure: str) -> None:
+        if payment.status == "canceled":
+            self._store.note_payment(attempt, payment.id, "canceled", failure=failure)
+        elif payment.status == "requires_payment_method":
             self._wait(attempt, "it can't be cancelled yet")
         else:
             self.note(attempt, payment)

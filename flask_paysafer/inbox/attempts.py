@@ -44,6 +44,8 @@ class Attempt:
     """Why it is closed: a decline code of PaySafer, or a word of ours."""
     next_url: str | None = None
     """Where the customer confirms the payment with the bank."""
+    fence: int = 0
+    """Counts who has held it; a worker that was held up can't overrule the next one."""
     begun_at: float = 0.0
     """Unix seconds, by the database's clock."""
     age: float = 0.0

@@ -9,6 +9,7 @@ one finds out, with the same key and the same words, what became of the payment.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -85,6 +86,7 @@ class CheckoutStore:
             payment_id=row.payment_id,
             failure=row.failure,
             next_url=row.next_url,
+            fence=row.fence,
             begun_at=row.begun_at / 1000,
             age=row.age / 1000,
         )
@@ -150,28 +152,44 @@ class CheckoutStore:
             "request_encrypted": self._seal.encrypts,
             "begun_at": now_ms(),
             "due_at": now_ms() + int(lease * 1000),
+            "fence": attempt.fence,
         }
 
-    def hold(self, attempt: Attempt, *, lease: float, early: float = 0.0) -> bool:
+    def hold(self, attempt: Attempt, *, lease: float, early: float = 0.0) -> Attempt | None:
         """Take the attempt for ``lease`` seconds, to find out what became of it.
 
         :param early: Take it although so many seconds are left.
-        :returns: False while somebody else holds it, or it rests.
+        :returns: The attempt as its holder has it; None while somebody else holds it,
+            or it rests.
         """
-        return self._change(
+        held = replace(attempt, fence=attempt.fence + 1)
+        is_held = self._change(
             attempt,
+            self._is_held(attempt),
             self._attempts.c.due_at <= now_ms() + int(early * 1000),
             due_at=now_ms() + int(lease * 1000),
+            fence=held.fence,
         )
+        return held if is_held else None
+
+    def _is_held(self, attempt: Attempt) -> ColumnElement[bool]:
+        return self._attempts.c.fence == attempt.fence
 
     def rest(self, attempt: Attempt, *, seconds: float) -> None:
         """Let nobody ask about the attempt for so long."""
-        self._change(attempt, due_at=now_ms() + int(seconds * 1000))
+        self._change(attempt, self._is_held(attempt), due_at=now_ms() + int(seconds * 1000))
 
     def close(self, attempt: Attempt, *, failure: str) -> None:
-        """Note that no payment came of the attempt, and none will."""
+        """Note that no payment came of the attempt, and none will; for its holder alone."""
         is_undecided = self._attempts.c.state == "asked"
-        self._change(attempt, is_undecided, state="rejected", failure=failure, request=None)
+        self._change(
+            attempt,
+            self._is_held(attempt),
+            is_undecided,
+            state="rejected",
+            failure=failure[:255],
+            request=None,
+        )
 
     def note_payment(
         self,
@@ -183,13 +201,17 @@ class CheckoutStore:
         next_url: str | None = None,
         rest: float = 0.0,
     ) -> None:
-        """Note the attempt's payment as PaySafer has it now, unless all is decided."""
+        """Note the attempt's payment as PaySafer has it now, unless all is decided.
+
+        That it is paid may be told by anybody, at any time; all else by the holder.
+        """
+        is_undecided = self._attempts.c.state.not_in(FINAL)
         self._change(
             attempt,
-            self._attempts.c.state.not_in(FINAL),
+            is_undecided if state in FINAL else and_(is_undecided, self._is_held(attempt)),
             payment_id=payment_id,
-            state=state,
-            failure=failure,
+            state=state[:64],
+            failure=failure and failure[:255],
             next_url=next_url,
             request=None,
             due_at=now_ms() + int(rest * 1000),

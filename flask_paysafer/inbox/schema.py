@@ -221,6 +221,7 @@ def _checkout_attempt(metadata: MetaData) -> Table:
         Column("request_encrypted", Boolean, nullable=False),
         Column("begun_at", BigInteger, nullable=False),
         Column("due_at", BigInteger, nullable=False),
+        Column("fence", Integer, nullable=False),
     )
 
 

@@ -338,7 +338,9 @@ def test_a_refusal_is_believed_once_the_list_agrees(shop: Shop, sandbox: Sandbox
     shop.paysafer_payment(used)
     sandbox.fault("error-500", **CREATE)
     page = shop.open(shop.send(token=used).location)
-    assert TEXTS["card_unusable"] in page.text
+    assert TEXTS["checking"] in page.text
+    shop.let_time_pass(31)
+    assert TEXTS["card_unusable"] in shop.open().text
     assert shop.pay().location == "/thanks"
 
 

@@ -184,6 +184,34 @@ def let_time_pass(store: CheckoutStore, *, seconds: float) -> None:
         )
 
 
+def test_a_worker_that_was_held_up_cannot_overrule_the_next(store: CheckoutStore) -> None:
+    slow = an_attempt()
+    store.begin(slow, lease=0)
+    quick = store.hold(slow, lease=30)
+    assert quick is not None
+    close(store, slow)
+    store.note_payment(slow, "pay_1", "failed")
+    store.rest(slow, seconds=0)
+    attempt = store.current("1234")
+    assert attempt is not None
+    assert attempt.state == "asked"
+    assert store.hold(attempt, lease=30) is None
+    close(store, quick)
+    closed = store.current("1234")
+    assert closed is not None
+    assert closed.is_closed
+
+
+def test_whoever_knows_that_it_is_paid_may_say_so(store: CheckoutStore) -> None:
+    slow = an_attempt()
+    store.begin(slow, lease=0)
+    assert store.hold(slow, lease=30) is not None
+    store.note_payment(slow, "pay_1", "succeeded")
+    attempt = store.current("1234")
+    assert attempt is not None
+    assert attempt.state == "succeeded"
+
+
 def test_knows_how_old_an_attempt_is(store: CheckoutStore) -> None:
     store.begin(an_attempt(), lease=30)
     let_time_pass(store, seconds=3600)
@@ -245,7 +273,7 @@ def test_of_many_workers_at_once_one_takes_over(make_store: MakeStore) -> None:
 
     def work(store: CheckoutStore) -> None:
         start.wait()
-        held.append(store.hold(an_attempt(), lease=30))
+        held.append(store.hold(an_attempt(), lease=30) is not None)
 
     threads = [threading.Thread(target=work, args=(store,)) for store in stores]
     for thread in threads:
