@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC
 from typing import Any
 
 from .operation import Operation
@@ -87,7 +88,7 @@ def refusal_delay(answer: Answer, *, now: float) -> float | None:
 def retry_after(answer: Answer, *, now: float) -> float | None:
     """Return the seconds that ``Retry-After`` asks for, given as seconds or as a date."""
     value = answer.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value, re.ASCII):
+    if re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,9})?", value, re.ASCII):
         return float(value)
     return _until(value, now=now) if value else None
 
@@ -96,7 +97,10 @@ def _until(date: str, *, now: float) -> float | None:
     from email.utils import parsedate_to_datetime  # slow to import, seldom needed
 
     try:
-        return max(0.0, parsedate_to_datetime(date).timestamp() - now)
+        moment = parsedate_to_datetime(date)
+        # HTTP's dates are in GMT, those of its old forms too, which don't say so.
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(0.0, aware.timestamp() - now)
     except (ValueError, TypeError, OverflowError):
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -38,12 +39,13 @@ class Server(NamedTuple):
 
 
 @contextlib.contextmanager
-def serve(handler: Handler) -> Iterator[Server]:
+def serve(handler: Handler, *, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
     """Let ``handler`` answer every request, each connection in a thread of its own."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
-        base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        scheme = "http" if tls is None else "https"
+        base_url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/v1"
         server = Server(base_url, [], [], [], threading.Event())
-        accepting = threading.Thread(target=_accept, args=(listener, handler, server))
+        accepting = threading.Thread(target=_accept, args=(listener, handler, server, tls))
         accepting.start()
         try:
             yield server
@@ -53,12 +55,14 @@ def serve(handler: Handler) -> Iterator[Server]:
             accepting.join()
 
 
-def _accept(listener: socket.socket, handler: Handler, server: Server) -> None:
+def _accept(
+    listener: socket.socket, handler: Handler, server: Server, tls: ssl.SSLContext | None
+) -> None:
     with contextlib.suppress(OSError):
         while True:
             connection, _ = listener.accept()
             server.connections.append(connection)
-            thread = threading.Thread(target=_answer_all, args=(connection, handler, server))
+            thread = threading.Thread(target=_answer_all, args=(connection, handler, server, tls))
             thread.start()
             server.threads.append(thread)
     for connection in server.connections:
@@ -68,8 +72,13 @@ def _accept(listener: socket.socket, handler: Handler, server: Server) -> None:
         thread.join()
 
 
-def _answer_all(connection: socket.socket, handler: Handler, server: Server) -> None:
-    with connection, contextlib.suppress(OSError):
+def _answer_all(
+    connection: socket.socket, handler: Handler, server: Server, tls: ssl.SSLContext | None
+) -> None:
+    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+        stack.enter_context(connection)
+        if tls is not None:
+            connection = stack.enter_context(tls.wrap_socket(connection, server_side=True))
         while request := _read(connection):
             server.requests.append(request)
             handler(connection, request)

@@ -13,6 +13,42 @@ def test_waits_as_long_as_it_is_asked_to() -> None:
     assert world.sleeps == [7.0]
 
 
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0.0),
+        (" 7 ", 7.0),
+        ("1.5", 1.5),
+        ("Tue, 14 Nov 2023 22:13:27 GMT", 7.0),
+        ("Tuesday, 14-Nov-23 22:13:27 GMT", 7.0),
+        ("Tue Nov 14 22:13:27 2023", 7.0),
+        ("Tue, 14 Nov 2023 22:13:00 GMT", 0.0),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(value: str, seconds: float) -> None:
+    world = World()
+    world.drive(create(), refusal(503, retry_after=value), OK)
+    assert world.sleeps == [seconds]
+
+
+@pytest.mark.parametrize("value", ["", "soon", "-5", "nan", "1e3", "٣", "Tue, 99 Nov 2023 22:13"])
+def test_a_retry_after_that_says_nothing_is_passed_over(value: str) -> None:
+    world = World()
+    world.drive(create(), refusal(503, retry_after=value), OK)
+    assert world.sleeps == [0.25]
+
+
+@pytest.mark.parametrize("value", ["", "soon", "-5", "0", "1e3", str(int(NOON) - 5), "9" * 13])
+def test_a_reset_that_says_nothing_is_passed_over(value: str) -> None:
+    world = World()
+    world.drive(create(), refusal(429, x_ratelimit_reset=value), OK)
+    assert world.sleeps == [0.25]
+
+
+def test_a_retry_after_of_centuries_does_not_fit() -> None:
+    assert World().fail(create(), refusal(503, retry_after="9" * 15)).attempts == 1
+
+
 def test_retry_after_wins_over_the_reset() -> None:
     world = World(chance=0.0)
     world.drive(create(), refusal(429, retry_after="3", x_ratelimit_reset="9"), OK)
