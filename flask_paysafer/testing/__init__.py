@@ -24,9 +24,12 @@ if TYPE_CHECKING:
         payout_completed,
         payout_failed,
     )
+    from .sandboxes import Clock, JoinedSandbox
 
 __all__ = [
+    "Clock",
     "Deliver",
+    "JoinedSandbox",
     "build_event",
     "customer_created",
     "customer_updated",
@@ -40,9 +43,11 @@ __all__ = [
     "payout_failed",
 ]
 
+_FILES = {"Clock": ".sandboxes", "Deliver": ".deliveries", "JoinedSandbox": ".sandboxes"}
+
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(".deliveries" if name == "Deliver" else ".events", __name__)
+    module = import_module(_FILES.get(name, ".events"), __name__)
     return getattr(module, name)

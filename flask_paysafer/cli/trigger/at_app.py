@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from ... import signing
 from ...state import AppState
-from ...webhooks.rehearsal import deliver, sign, webhook_path
+from ...webhooks.rehearsal import deliver, sign
+from ..addresses import webhook_url
 from .speaking import Reply, send
 
 
@@ -20,8 +19,7 @@ def deliver_to(state: AppState, url: str, payload: bytes) -> Reply:
     """Deliver over HTTP.
 
     :param url: The webhook's address, or the site's: the route is then added.
-    :raises PaySaferError: if no answer comes.
+    :raises PaySaferError: for what is no address, or if no answer comes.
     """
-    if urlsplit(url).path in {"", "/"}:
-        url = url.rstrip("/") + webhook_path(state.app, state.config)
-    return send("POST", url, payload, **{signing.HEADER: sign(state.config, payload)})
+    headers = {signing.HEADER: sign(state.config, payload)}
+    return send("POST", webhook_url(state, url), payload, **headers)

@@ -62,10 +62,12 @@ def _newest_first(engine: Engine, kind: str) -> Iterator[dict[str, Any]]:
 
 
 def described(realm: Realm, row: Row) -> dict[str, Any]:
-    """Return a row with whose it is, and its amount as people write it."""
+    """Return a row with whose it is, its amount as people write it, and an open dispute."""
     described = {**shown(row), "account": realm.account, "mode": realm.mode}
     if "amount" in row:
         described["money"] = money(row["amount"], row["currency"])
+    if row.get("_open_dispute"):
+        described["disputed"] = True
     return described
 
 

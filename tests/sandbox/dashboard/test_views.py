@@ -94,6 +94,16 @@ def test_a_search_finds_by_any_field_and_all_words(client: httpx.Client, feed: F
     assert [row["id"] for row in rows] == [wanted]
 
 
+def test_an_open_dispute_marks_its_payment(
+    client: httpx.Client, sandbox: Sandbox, feed: Feed
+) -> None:
+    payment = pay(client).json()["id"]
+    dispute = sandbox.trigger("dispute.created", payment=payment)["data"]["id"]
+    assert feed("payment")["list"]["rows"][0]["disputed"] is True
+    sandbox.trigger("dispute.resolved", data={"id": dispute})
+    assert "disputed" not in feed("payment")["list"]["rows"][0]
+
+
 def test_a_long_list_is_cut_and_says_so(client: httpx.Client, sandbox: Sandbox, feed: Feed) -> None:
     for _ in range(101):
         sandbox.trigger("customer.created", account="acmeshop1")

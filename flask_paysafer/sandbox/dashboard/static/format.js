@@ -21,6 +21,7 @@ export function httpBadge(status) {
 }
 
 export function paymentBadge(payment) {
+  if (payment.disputed) return badge("open", "disputed");
   if (payment.amount_refunded > 0) {
     const whole = payment.amount_refunded === payment.amount_received;
     return badge("replayed", whole ? "refunded" : "partly refunded");

@@ -100,7 +100,7 @@ function lastOutcome(row) {
 }
 
 const HINTS = {
-  payment: "No payments yet. Point your shop at this sandbox, make an event happen, or fill it with a small shop's history.",
+  payment: "No payments yet. Point your shop at this sandbox with these settings (any test key will do), or fill it with a small shop's history.",
   webhook_endpoint: "No endpoints yet. Add the address of your shop's webhook route, and its events are delivered there.",
   delivery: "Nothing was delivered yet. Add an endpoint, then let something happen.",
   request: "No requests yet. Every call of the API shows here, with its answer.",
@@ -117,10 +117,26 @@ export function table(list, chosen, now, isSearch) {
     list.has_more ? el("p", { class: "more" }, `The ${list.rows.length} newest. Search to find others.`) : null);
 }
 
+function settings() {
+  const text = [
+    `export PAYSAFER_API_BASE=${window.location.origin}/v1`,
+    "export PAYSAFER_SECRET_KEY=sk_test_acmeshop1",
+    "export PAYSAFER_PUBLISHABLE_KEY=pk_test_acmeshop1",
+  ].join("\n");
+  return [
+    el("pre", { tabindex: "0", class: "settings" }, text),
+    el("div", { class: "buttons" },
+      el("button", { type: "button", "data-do": "copy-text", "data-text": text }, "Copy settings"),
+      el("button", { type: "button", "data-do": "open", "data-dialog": "endpoint-dialog" }, "Add endpoint"),
+      el("button", { type: "button", "data-do": "seed" }, "Fill with a small shop's history")),
+  ];
+}
+
 function empty(kind, isSearch) {
   if (isSearch) return el("div", { class: "sheet empty" }, el("p", {}, "Nothing here has that in it."));
+  if (kind === "payment") return el("div", { class: "sheet empty", "data-key": kind }, el("p", {}, HINTS.payment), ...settings());
   const shows = kind === "webhook_endpoint"
     ? el("button", { type: "button", "data-do": "open", "data-dialog": "endpoint-dialog" }, "Add endpoint")
     : el("button", { type: "button", "data-do": "seed" }, "Fill with a small shop's history");
-  return el("div", { class: "sheet empty" }, el("p", {}, HINTS[kind] ?? "Nothing here yet."), el("div", { class: "buttons" }, shows));
+  return el("div", { class: "sheet empty", "data-key": kind }, el("p", {}, HINTS[kind] ?? "Nothing here yet."), el("div", { class: "buttons" }, shows));
 }

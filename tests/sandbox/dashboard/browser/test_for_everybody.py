@@ -66,6 +66,15 @@ def test_axe_finds_nothing_anywhere(
         page.keyboard.press("Escape")
 
 
+def test_an_empty_sandbox_tells_how_to_begin(open_page: OpenPage, sandbox: Sandbox) -> None:
+    page = open_page(viewport={"width": 320, "height": 700})
+    expect(page.locator("#rows")).to_contain_text(f"PAYSAFER_API_BASE={sandbox.url}/v1")
+    check(page)
+    page.get_by_role("button", name="Copy settings").click()
+    expect(page.get_by_role("status")).to_contain_text("Copied.")
+    assert "sk_test_acmeshop1" in page.evaluate("navigator.clipboard.readText()")
+
+
 @pytest.mark.parametrize("width", [320, 768, 1280])
 def test_nothing_is_wider_than_the_screen(
     open_page: OpenPage, places: list[str], width: int
