@@ -92,7 +92,7 @@ class AsyncPaySaferClient:
 
         :param path: Relative to the base URL: ``/payouts/po_1``.
         """
-        return await self.execute(
+        return await self._execute(
             operations.request(method, path, json=json, query=params, options=options)
         )
 
@@ -120,7 +120,7 @@ class AsyncPaySaferClient:
         other._add_services()
         return other
 
-    async def execute(self, operation: Operation[T]) -> T:
+    async def _execute(self, operation: Operation[T]) -> T:
         """Carry out one operation; the services are made of this."""
         steps = self._core.begin(operation)
         reply: Reply | None = None
@@ -136,14 +136,14 @@ class AsyncPaySaferClient:
             else:
                 reply = await self._wire.send(step)
 
-    def list_pages(self, cls: type[R], params: Mapping[str, object]) -> Listing[R]:
+    def _list_pages(self, cls: type[R], params: Mapping[str, object]) -> Listing[R]:
         """Get the pages of a list."""
         return Listing(lambda: self._get_page(cls, params))
 
     async def _get_page(
         self, cls: type[R], params: Mapping[str, object], trail: Trail | None = None
     ) -> AsyncPage[R]:
-        listed = await self.execute(operations.list_of(cls, params))
+        listed = await self._execute(operations.list_of(cls, params))
         return AsyncPage(
             listed.data,
             has_more=listed.has_more,

@@ -102,7 +102,7 @@ class PaySaferClient:
 
         :param path: Relative to the base URL: ``/payouts/po_1``.
         """
-        return self.execute(
+        return self._execute(
             operations.request(method, path, json=json, query=params, options=options)
         )
 
@@ -130,7 +130,7 @@ class PaySaferClient:
         other._add_services()
         return other
 
-    def execute(self, operation: Operation[T]) -> T:
+    def _execute(self, operation: Operation[T]) -> T:
         """Carry out one operation; the services are made of this."""
         steps = self._core.begin(operation)
         reply: Reply | None = None
@@ -146,16 +146,16 @@ class PaySaferClient:
             else:
                 reply = self._wire.send(step)
 
-    def list_pages(
+    def _list_pages(
         self, cls: type[R], params: Mapping[str, object], trail: Trail | None = None
     ) -> Page[R]:
         """Get a page that knows how to get the next one."""
-        listed = self.execute(operations.list_of(cls, params))
+        listed = self._execute(operations.list_of(cls, params))
         return Page(
             listed.data,
             has_more=listed.has_more,
             params=params,
-            fetch=lambda following, trail: self.list_pages(cls, following, trail),
+            fetch=lambda following, trail: self._list_pages(cls, following, trail),
             trail=trail,
         )
 

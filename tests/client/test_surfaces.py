@@ -53,8 +53,12 @@ def test_services_have_the_same_methods_with_the_same_arguments(name: str) -> No
 def test_clients_have_the_same_methods_with_the_same_arguments() -> None:
     blocking, awaited = public(PaySaferClient), public(AsyncPaySaferClient)
     assert blocking.keys() == awaited.keys()
-    for method in blocking.keys() - {"list_pages"}:
+    for method in blocking:
         assert signature(blocking[method]) == signature(awaited[method])
+
+
+def test_a_client_has_no_public_methods_beside_the_documented_ones() -> None:
+    assert {*public(PaySaferClient)} == {"close", "request", "with_options"}
 
 
 def test_constructors_differ_in_their_transport_alone() -> None:
