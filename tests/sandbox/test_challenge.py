@@ -67,7 +67,8 @@ def test_answer_decides_and_the_browser_goes_back(
 def test_page_has_two_plain_forms(client: httpx.Client, browser: httpx.Client) -> None:
     _, page = challenge(client)
     html = browser.get(page).text
-    assert html.count('<form method="post">') == 2
+    assert html.count('<form method="post"') == 2
+    assert html.count(f'action="{httpx.URL(page).path}"') == 2
     assert "<script" not in html
 
 
