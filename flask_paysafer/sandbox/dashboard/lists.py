@@ -72,11 +72,8 @@ def described(realm: Realm, row: Row) -> dict[str, Any]:
 
 
 def money(amount: int, currency: str) -> str:
-    """Return an amount as people write it; the API takes currencies that nobody has."""
-    try:
-        return str(Money(amount, currency))
-    except ValueError:
-        return f"{amount} {currency.upper()} (smallest unit)"
+    """Return an amount as people write it."""
+    return str(Money(amount, currency))
 
 
 def _has(row: dict[str, Any], words: Sequence[str]) -> bool:
