@@ -79,8 +79,14 @@ def with_state(command: Callable[Concatenate[AppState, P], R]) -> Callable[P, R]
     return wrapped  # type: ignore[no-any-return]
 
 
+def chosen_account(ctx: click.Context) -> str | None:
+    """Return what ``--account`` says."""
+    account: str | None = ctx.meta.get(__name__)
+    return account
+
+
 def _chosen_state() -> AppState:
-    account = click.get_current_context().meta.get(__name__)
+    account = chosen_account(click.get_current_context())
     found = states(current_app)
     if account is None and len(found) == 1:
         return next(iter(found.values()))

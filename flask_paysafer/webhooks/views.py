@@ -20,6 +20,7 @@ from .admission import Admission
 from .answers import Answer, Refusal
 from .csrf import exempt_from_csrf
 from .intake import WebhookIntake
+from .proxies import notice_proxy
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class WebhookDoor:
         """Take the body before the merchant's hooks can, and see to Flask-WTF."""
         if request.endpoint == self._endpoint:
             exempt_from_csrf(app, self.webhook)
+            notice_proxy(app, request.environ)
             request.environ[_JUDGED] = self._admission.judge(request)
 
     def webhook(self) -> Response:

@@ -1,0 +1,98 @@
+"""Whether Celery is there, works, and sweeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ....inbox.errors import InboxUnavailableError
+from ..findings import Finding, error, note, ok, warning
+from ..patient import Patient
+
+_ANSWER = 2.0
+"""Seconds that broker and workers have to answer."""
+
+
+def check_celery(patient: Patient) -> Iterator[Finding]:
+    """Yield the state of Celery, where it is used."""
+    if patient.config.dispatch != "celery":
+        return
+    celery = patient.state.app.extensions.get("celery")
+    if celery is None:
+        yield error(
+            f'{patient.setting("DISPATCH")} is "celery", and app.extensions["celery"] is not set.',
+            why="Events are stored, and nobody handles them.",
+            cure='Set app.extensions["celery"] to your Celery, as Flask\'s page on Celery shows.',
+        )
+        return
+    yield from _configuration(celery)
+    if patient.is_offline:
+        yield note("Broker and workers were not asked.")
+        return
+    problem = _broker_problem(celery)
+    if problem is not None:
+        yield _unreachable(problem)
+        return
+    yield from _workers(celery)
+    yield from _sweeping(patient)
+
+
+def _configuration(celery: Any) -> Iterator[Finding]:
+    if celery.conf.task_always_eager:
+        yield warning(
+            "Celery runs with task_always_eager.",
+            why="Handlers run in the request after all, and nothing is swept.",
+            cure="Turn it off outside of tests.",
+        )
+
+
+def _broker_problem(celery: Any) -> str | None:
+    try:
+        with celery.connection_for_write(connect_timeout=_ANSWER) as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=_ANSWER)
+    except Exception as failure:  # noqa: BLE001 (each broker's driver has errors of its own)
+        return type(failure).__name__
+    return None
+
+
+def _unreachable(problem: str) -> Finding:
+    return error(
+        f"Celery's broker can't be reached ({problem}).",
+        why="Events are stored and wait until it is back.",
+        cure="See that it is up, and that broker_url is right.",
+    )
+
+
+def _workers(celery: Any) -> Iterator[Finding]:
+    answers = celery.control.ping(timeout=_ANSWER)
+    if not answers:
+        yield error(
+            "No Celery worker answers.",
+            why="Events are stored, and nobody handles them.",
+            cure="Start one: `celery -A your_app worker`.",
+        )
+        return
+    registered = celery.control.inspect(timeout=_ANSWER).registered() or {}
+    without = [name for name, tasks in registered.items() if "flask_paysafer.handle" not in tasks]
+    if without:
+        yield error(
+            f"The worker {without[0]} does not know flask_paysafer's tasks.",
+            why="It drops the messages of events.",
+            cure="Create the Flask app in the module that the worker loads.",
+        )
+    else:
+        yield ok(f"{len(answers)} Celery workers answer and know the tasks.")
+
+
+def _sweeping(patient: Patient) -> Iterator[Finding]:
+    limit = 3 * patient.config.sweep_interval + 30
+    try:
+        waited = patient.state.inbox.browser.oldest_due()
+    except InboxUnavailableError:
+        return  # the check of the inbox says why
+    if waited is not None and waited > limit:
+        yield error(
+            f"An event has been due for {waited:.0f} s, and no sweep has come by.",
+            why="What the broker loses is never handled.",
+            cure="Start beat: `celery -A your_app beat`; one of it in all.",
+        )
