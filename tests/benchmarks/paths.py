@@ -16,6 +16,7 @@ PATHS = {
     "inline": "inline",
     "client": "calling",
     "djstripe": "djstripe_view",
+    "sandbox": "local_paysafer",
 }
 """Each path's name on the command line, and its module, which has ``measure``."""
 
