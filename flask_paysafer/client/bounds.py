@@ -8,15 +8,20 @@ of the attempt's time. The classes take the part of httpcore's of the same kind.
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 __all__ = ["BoundBackend", "bounded"]
 
 _attempt = threading.local()
+
+
+class ConnectError(OSError):
+    """There is no such host."""
 
 
 class ConnectTimeout(TimeoutError):  # noqa: N818 (httpcore's name for it)
@@ -84,10 +89,21 @@ class Backend(Protocol):
 
 
 class BoundBackend:
-    """Opens connections that heed :func:`bounded`."""
+    """Opens connections that heed :func:`bounded`.
 
-    def __init__(self, backend: Backend) -> None:
+    :param failures: What ``backend`` raises for an address that can't be reached.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        failures: tuple[type[Exception], ...],
+        *,
+        resolve: Callable[..., list[Any]] = socket.getaddrinfo,
+    ) -> None:
         self._backend = backend
+        self._failures = failures
+        self._resolve = resolve
 
     def connect_tcp(
         self,
@@ -97,11 +113,25 @@ class BoundBackend:
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> Stream:
-        """Connect, within what is left."""
-        left = _left(timeout, ConnectTimeout)
-        return BoundStream(
-            self._backend.connect_tcp(host, port, left, local_address, socket_options)
-        )
+        """Connect to the first address of the host that answers, within what is left."""
+        failure: Exception = ConnectError(f"no address of {host} answers")
+        for address in self._addresses(host, port):
+            # One by one, for the backend would give each of them the whole time.
+            left = _left(timeout, ConnectTimeout)
+            try:
+                return BoundStream(
+                    self._backend.connect_tcp(address, port, left, local_address, socket_options)
+                )
+            except self._failures as error:
+                failure = error
+        raise failure
+
+    def _addresses(self, host: str, port: int) -> list[str]:
+        try:
+            found = self._resolve(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise ConnectError("the host's name can't be resolved") from error
+        return [sockaddr[0] for *_, sockaddr in found]
 
 
 class BoundStream:

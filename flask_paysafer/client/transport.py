@@ -61,8 +61,9 @@ _NEVER_SENT = frozenset(
         "UnsupportedProtocol",
     }
 )
+_UNREACHABLE = (httpcore.ConnectError, httpcore.ConnectTimeout)
 _MAX_CONNECTIONS = 100
-_KEEPALIVE = 5.0
+_KEEPALIVE = 30.0
 _SHORTEST = 0.001
 _Headers = Sequence[tuple[bytes, bytes]]
 
@@ -194,11 +195,12 @@ def is_bound_to_process(transport: object) -> bool:
 class _Pool:
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
+        backend = BoundBackend(httpcore.SyncBackend(), _UNREACHABLE)
         self._pool = httpcore.ConnectionPool(
             origin.ssl_context,
             max_connections=_MAX_CONNECTIONS,
             keepalive_expiry=_KEEPALIVE,
-            network_backend=cast("httpcore.NetworkBackend", BoundBackend(httpcore.SyncBackend())),
+            network_backend=cast("httpcore.NetworkBackend", backend),
         )
 
     def open(self, send: Send) -> Opened:
