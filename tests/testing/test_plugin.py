@@ -217,6 +217,19 @@ def test_the_sandbox_and_the_app_reach_each_other_without_settings(run: Run) -> 
     """).assert_outcomes(passed=1)
 
 
+def test_a_handler_may_call_the_sandbox_back(run: Run) -> None:
+    run("""
+        import shop
+
+        def test_refresh(app, paysafer_sandbox):
+            seen = []
+            shop.paysafer.on("payment.failed")(lambda event: seen.append(event.refresh().status))
+            paysafer_sandbox.join(app)
+            paysafer_sandbox.trigger("payment.failed", account="acmeshop1")
+            assert seen == ["failed"]
+    """).assert_outcomes(passed=1)
+
+
 def test_what_is_triggered_has_arrived(run: Run) -> None:
     run("""
         import shop

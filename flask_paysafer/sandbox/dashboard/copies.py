@@ -42,7 +42,8 @@ def _commands(log: list[dict[str, Any]], base: str) -> str:
 def _request_test(log: list[dict[str, Any]], entry: dict[str, Any]) -> str:
     name = f"test_{_snake(entry['route'] or 'request')}"
     body = calls_test(name, chain(log, entry))
-    about = f"{entry['method']} {entry['path']}, {entry['id']}"
+    # Not the address: whoever sent the request chose it, and this becomes code.
+    about = f"{entry['route']}, {entry['id']}"
     return _file(about, "Calls an empty sandbox of its own.", body)
 
 

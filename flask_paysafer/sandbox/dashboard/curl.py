@@ -43,7 +43,7 @@ def delivery_command(engine: Engine, event: Row, endpoint: Row) -> str:
 
 
 def _command(method: str, url: str, headers: dict[str, str], body: str) -> str:
-    parts = [f"curl -X {method} {shlex.quote(url)}"]
+    parts = [f"curl -X {shlex.quote(method)} {shlex.quote(url)}"]
     parts += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items()]
     if body:
         parts.append(f"--data-raw {shlex.quote(body)}")

@@ -110,8 +110,12 @@ export function table(list, chosen, now, isSearch) {
   const { heads, row: cells } = TABLES[list.kind];
   if (!list.rows.length) return empty(list.kind, isSearch);
   const head = heads.map((text, place) => el("th", { scope: "col", class: ["main", null, "extra", "when"][place] }, text));
-  const rows = list.rows.map((row) =>
-    el("tr", { "data-key": row.id, "aria-selected": row.id === chosen ? "true" : null, class: "fresh" }, ...cells(row, now)));
+  const rows = list.rows.map((row) => {
+    const isChosen = row.id === chosen;
+    const shown = el("tr", { "data-key": row.id, class: isChosen ? "fresh chosen" : "fresh" }, ...cells(row, now));
+    if (isChosen) shown.querySelector("a").setAttribute("aria-current", "true");
+    return shown;
+  });
   return el("div", { class: "sheet", "data-key": list.kind },
     el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows)),
     list.has_more ? el("p", { class: "more" }, `The ${list.rows.length} newest. Search to find others.`) : null);
