@@ -10,6 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.dml import Insert
 
+from .prepared import Prepared
+
 InsertAbsent = Callable[[Connection, Mapping[str, Any]], Any]
 """Insert the row and return its first key column, or None where its key is taken."""
 
@@ -29,10 +31,10 @@ def insert_absent(dialect: str, table: Table, values: Mapping[str, Any]) -> Inse
     key = next(iter(table.primary_key))
     built = _CONFLICT_AWARE[dialect](table).values(values)
     # RETURNING and not rowcount, which psycopg gives as -1 after "do nothing".
-    statement = built.on_conflict_do_nothing().returning(key)
+    statement = Prepared(built.on_conflict_do_nothing().returning(key))
 
     def run(connection: Connection, row: Mapping[str, Any]) -> Any:
-        return connection.execute(statement, row).scalar()
+        return statement.execute(connection, row).scalar()
 
     return run
 

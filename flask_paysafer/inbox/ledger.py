@@ -15,6 +15,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from .clock import now_ms
 from .database import Database
 from .dialects import InsertAbsent, insert_absent
+from .prepared import Prepared
 from .records import Claim, Failure
 from .schema import NEVER
 
@@ -43,7 +44,7 @@ class Ledger:
             & (event.c.fence == bindparam("held_fence"))
             & (event.c.state == "processing")
         )
-        self._finish = (
+        self._finish = Prepared(
             update(event).where(held).values(state="done", due_at=None, finished_at=now_ms())
         )
         self._fail = (
@@ -96,7 +97,7 @@ class Ledger:
 
     def close(self, connection: Connection, claim: Claim) -> bool:
         """Mark the event done; False if the claim was lost to another worker."""
-        return connection.execute(self._finish, _held(claim)).rowcount == 1
+        return self._finish.execute(connection, _held(claim)).rowcount == 1
 
     def note_done(
         self,

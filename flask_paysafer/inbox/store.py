@@ -23,6 +23,7 @@ from .errors import InboxUnavailableError, PayloadUnreadableError
 from .facts import Fact, Facts
 from .heartbeat import HEARTBEAT
 from .ledger import Ledger
+from .prepared import Prepared
 from .records import Claim, Mark, Recorded, State
 from .schema import NEVER
 from .sealing import Seal
@@ -74,9 +75,10 @@ class Inbox:
         )
         event = database.tables.event
         by_id = (event.c.account == account, event.c.event_id == bindparam("event_id"))
-        self._find = select(event.c.key, event.c.state, event.c.digest).where(*by_id)
+        self._find = Prepared(select(event.c.key, event.c.state, event.c.digest).where(*by_id))
         self._find_body = select(event.c.payload, event.c.encrypted).where(*by_id)
-        self._note_delivery = insert(database.tables.delivery).values(delivered_at=now_ms())
+        delivery = insert(database.tables.delivery).values(delivered_at=now_ms())
+        self._note_delivery = Prepared(delivery)
 
     @cached_property
     def _insert(self) -> InsertAbsent:
@@ -147,8 +149,8 @@ class Inbox:
 
     def _look_up(self, event_id: str) -> _Known | None:
         with self.database.reading() as connection:
-            found = connection.execute(self._find, {"event_id": event_id}).one_or_none()
-        return None if found is None else _Known(*found)
+            found = self._find.execute(connection, {"event_id": event_id}).one_or_none()
+        return None if found is None else _Known._make(found)
 
     def _record_again(self, event: Event, payload: bytes, row: dict[str, Any]) -> Recorded:
         known = self._look_up(event.id)
@@ -165,7 +167,7 @@ class Inbox:
     def _count_delivery(self, known: _Known, verified_with: str | None) -> None:
         row = {"event_key": known.key, "found": known.state, "verified_with": verified_with}
         with self.database.relaxed_transaction() as connection:
-            connection.execute(self._note_delivery, row)
+            self._note_delivery.execute(connection, row)
 
     def _holds_same(self, event_id: str, payload: bytes) -> bool:
         """Whether the stored body holds the same JSON, written in another way."""

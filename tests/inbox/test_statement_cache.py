@@ -12,5 +12,5 @@ def test_a_statement_with_the_databases_clock_is_compiled_once() -> None:
     compiled: dict[Any, Any] = {}
     engine = create_engine("sqlite://", execution_options={"compiled_cache": compiled})
     with engine.connect() as connection:
-        assert connection.scalar(select(now_ms())) > 0
+        assert connection.execute(select(now_ms())).scalar_one() > 0
     assert len(compiled) == 1

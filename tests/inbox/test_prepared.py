@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+    create_engine,
+    insert,
+    select,
+    text,
+    update,
+)
+
+from flask_paysafer.inbox.prepared import Prepared
+
+THINGS = Table(
+    "thing",
+    MetaData(),
+    Column("key", Integer, primary_key=True),
+    Column("name", String(20)),
+    Column("is_new", Boolean),
+    Column("body", LargeBinary),
+)
+
+
+@pytest.fixture
+def connection() -> Iterator[Connection]:
+    with create_engine("sqlite://").connect() as connection:
+        THINGS.metadata.create_all(connection)
+        yield connection
+
+
+def rows(connection: Connection) -> list[tuple[object, ...]]:
+    return [tuple(row) for row in connection.execute(select(THINGS))]
+
+
+def test_takes_the_values_that_come_with_it_and_those_it_holds(connection: Connection) -> None:
+    add = Prepared(insert(THINGS).values(name="held"))
+    add.execute(connection, {"key": 1, "is_new": True, "body": b"\x00\xff"})
+    assert rows(connection) == [(1, "held", True, b"\x00\xff")]
+
+
+def test_the_same_statement_can_be_given_other_columns(connection: Connection) -> None:
+    add = Prepared(insert(THINGS))
+    add.execute(connection, {"key": 1, "name": "one"})
+    add.execute(connection, {"key": 2, "is_new": False})
+    assert rows(connection) == [(1, "one", None, None), (2, None, False, None)]
+
+
+def test_tells_how_many_rows_an_update_met(connection: Connection) -> None:
+    connection.execute(insert(THINGS), [{"key": 1}, {"key": 2}])
+    rename = Prepared(update(THINGS).where(THINGS.c.key == bindparam("k")).values(name="new"))
+    assert [rename.execute(connection, {"k": key}).rowcount for key in (2, 3)] == [1, 0]
+
+
+def test_gives_rows_back(connection: Connection) -> None:
+    add = Prepared(insert(THINGS).returning(THINGS.c.key, THINGS.c.name))
+    assert tuple(add.execute(connection, {"name": "one"}).one()) == (1, "one")
+
+
+def test_keeps_to_the_schema_that_a_connection_is_told_to_use(connection: Connection) -> None:
+    """A merchant with a schema for each tenant must not get one's rows into another's."""
+    connection.execute(text("ATTACH ':memory:' AS tenant"))
+    tenants = connection.execution_options(schema_translate_map={None: "tenant"})
+    THINGS.metadata.create_all(tenants)
+    add = Prepared(insert(THINGS))
+    add.execute(tenants, {"key": 7})
+    assert connection.execute(text("SELECT key FROM tenant.thing")).scalars().all() == [7]
+    assert connection.execute(text("SELECT key FROM main.thing")).scalars().all() == []
