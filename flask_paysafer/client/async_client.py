@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
+from ..errors import ConfigurationError
 from ..resources import AsyncPage, Resource
 from ..resources.page import Trail
 from . import core, operations
@@ -53,17 +54,22 @@ class AsyncPaySaferClient:
 
         from .async_wire import AsyncWire
 
-        self._core = Core.configure(
-            secret_key=secret_key,
-            publishable_key=publishable_key,
-            base_url=base_url,
-            api_version=api_version,
-            timeout=timeout,
-            deadline=deadline,
-            max_retries=max_retries,
-            hooks=hooks,
-            rate_reserve=rate_reserve,
-        )
+        try:
+            self._core = Core.configure(
+                secret_key=secret_key,
+                publishable_key=publishable_key,
+                base_url=base_url,
+                api_version=api_version,
+                timeout=timeout,
+                deadline=deadline,
+                max_retries=max_retries,
+                hooks=hooks,
+                rate_reserve=rate_reserve,
+            )
+        except ConfigurationError as error:
+            # Error reporters print the locals of frames, and here they are keys.
+            del secret_key, publishable_key
+            raise error.with_traceback(None) from None
         self._wire = AsyncWire(transport, base_url=self._core.base_url)
         self._sleep: Callable[[float], Awaitable[object]] = sleep
         self._add_services()
@@ -168,4 +174,5 @@ class AsyncPaySaferClient:
         await self.close()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._core.base_url}>"
+        made = getattr(self, "_core", None)
+        return f"<{type(self).__name__} of {made.base_url}>" if made else super().__repr__()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
+from ..errors import ConfigurationError
 from ..resources import Page, Resource
 from ..resources.page import Trail
 from . import core, operations
@@ -63,17 +64,22 @@ class PaySaferClient:
     ) -> None:
         from .sync_wire import SyncWire  # httpx is loaded with the first client
 
-        self._core = Core.configure(
-            secret_key=secret_key,
-            publishable_key=publishable_key,
-            base_url=base_url,
-            api_version=api_version,
-            timeout=timeout,
-            deadline=deadline,
-            max_retries=max_retries,
-            hooks=hooks,
-            rate_reserve=rate_reserve,
-        )
+        try:
+            self._core = Core.configure(
+                secret_key=secret_key,
+                publishable_key=publishable_key,
+                base_url=base_url,
+                api_version=api_version,
+                timeout=timeout,
+                deadline=deadline,
+                max_retries=max_retries,
+                hooks=hooks,
+                rate_reserve=rate_reserve,
+            )
+        except ConfigurationError as error:
+            # Error reporters print the locals of frames, and here they are keys.
+            del secret_key, publishable_key
+            raise error.with_traceback(None) from None
         self._wire = SyncWire(transport, base_url=self._core.base_url)
         self._sleep: Callable[[float], object] = time.sleep
         self._add_services()
@@ -175,4 +181,5 @@ class PaySaferClient:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._core.base_url}>"
+        made = getattr(self, "_core", None)
+        return f"<{type(self).__name__} of {made.base_url}>" if made else super().__repr__()

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from flask_paysafer import errors
-from flask_paysafer.client import PaySaferClient, operations
+from flask_paysafer.client import AsyncPaySaferClient, PaySaferClient, operations
 from flask_paysafer.client.answers import error_of
 
 from .driving import LOST, NOON, PUBLISHABLE_KEY, SECRET_KEY, World, answer, create, refusal
@@ -152,6 +152,25 @@ def test_no_local_of_the_services_shows_what_is_personal(call: Any) -> None:
     ours = [str(f.locals) for f in report.stack if "/flask_paysafer/" in f.filename]
     assert len(ours) >= 3
     assert not any("example.com" in text or "4242" in text for text in ours)
+
+
+@pytest.mark.parametrize("client", [PaySaferClient, AsyncPaySaferClient])
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"secret_key": "pk_live_acmeshop1"},
+        {"publishable_key": "sk_live_acmeshop1"},
+        {"secret_key": "sk_live_acmeshop1", "publishable_key": "pk_test_acmeshop1"},
+        {"secret_key": "sk_live_acmeshop1", "base_url": "http://shop.example"},
+    ],
+)
+def test_no_local_of_a_constructor_shows_a_key(client: Any, keys: dict[str, str]) -> None:
+    with pytest.raises(errors.ConfigurationError) as caught:
+        client(**keys)
+    report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    ours = [str(f.locals) for f in report.stack if "/flask_paysafer/" in f.filename]
+    assert len(ours) == 1
+    assert "acmeshop1" not in ours[0]
 
 
 @pytest.mark.parametrize(
