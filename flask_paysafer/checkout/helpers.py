@@ -5,6 +5,7 @@ A second account's helpers begin with its own name: ``paysafer_eu_checkout_url``
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -12,11 +13,15 @@ from flask import Flask
 from markupsafe import Markup
 
 from ..config import Config
+from ..inbox import InboxUnavailableError
 from ..money import Money
+from .orders import CheckoutOrder
 from .phases import phase_of
 from .rendering import Renderer, checked_reference
 from .service import Checkout
 from .texts import Texts, format_money, normalised
+
+logger = logging.getLogger(__name__)
 
 
 def add_template_helpers(app: Flask, config: Config, get_checkout: Callable[[], Checkout]) -> None:
@@ -45,10 +50,19 @@ def _form_or_link(checkout: Checkout, renderer: Renderer, reference: str) -> Mar
     order = checkout.order(reference)
     if order is None:
         return Markup()
-    attempt = checkout.look(reference, order)
+    try:
+        attempt = checkout.look(reference, order)
+    except InboxUnavailableError:
+        # The shop's page is shown all the same; the checkout's own says what is wrong.
+        logger.exception("The checkout's database can't be used")
+        return _link(renderer, reference, order)
     if phase_of(attempt, order) == "open":
         return renderer.scripts() + renderer.form(reference, order, attempt)
     # Paid, or under way: the checkout page tells which, and goes on from there.
+    return _link(renderer, reference, order)
+
+
+def _link(renderer: Renderer, reference: str, order: CheckoutOrder) -> Markup:
     link = Markup('<a class="paysafer-button" href="{}">{}</a>')
     text = Texts(order.locale)("continue")
     return renderer.scripts() + link.format(renderer.checkout_url(reference), text)

@@ -13,7 +13,20 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, case, exists, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Update,
+    and_,
+    case,
+    exists,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
 
 from ..money import Money
 from .attempts import CLOSED, FINAL, Attempt
@@ -21,6 +34,10 @@ from .clock import now_ms
 from .database import Database
 from .dialects import InsertAbsent, insert_absent
 from .sealing import Seal
+
+
+class _NotNextError(Exception):
+    """Undoes a transaction: another attempt was quicker, or is open."""
 
 
 class CheckoutStore:
@@ -119,9 +136,28 @@ class CheckoutStore:
         :returns: False if another one was quicker, or one is open still; then
             nothing was stored and nothing may be charged.
         """
-        orders = self._orders
-        is_open = exists().where(self._is(attempt.reference), self._attempts.c.state.not_in(CLOSED))
-        count = (
+        try:
+            with self._database.transaction() as connection:
+                self._insert_next(connection, attempt, lease)
+        except (IntegrityError, _NotNextError):
+            return False
+        return True
+
+    def _insert_next(self, connection: Connection, attempt: Attempt, lease: float) -> None:
+        # Inserted before anything is read: on MariaDB, a read for the update would lock
+        # the gap that the next customer's row goes into, and both would wait.
+        connection.execute(insert(self._attempts).values(self._row(attempt, lease)))
+        if connection.execute(self._count(attempt)).rowcount != 1:
+            raise _NotNextError
+
+    def _count(self, attempt: Attempt) -> Update:
+        orders, attempts = self._orders, self._attempts
+        is_open = exists().where(
+            self._is(attempt.reference),
+            attempts.c.number != attempt.number,
+            attempts.c.state.not_in(CLOSED),
+        )
+        return (
             update(orders)
             .where(
                 orders.c.account == self._account,
@@ -131,11 +167,6 @@ class CheckoutStore:
             )
             .values(attempts=attempt.number)
         )
-        with self._database.transaction() as connection:
-            if connection.execute(count).rowcount != 1:
-                return False
-            connection.execute(insert(self._attempts).values(self._row(attempt, lease)))
-        return True
 
     def _row(self, attempt: Attempt, lease: float) -> dict[str, Any]:
         request = json.dumps(attempt.request, ensure_ascii=False).encode()

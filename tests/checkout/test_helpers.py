@@ -79,6 +79,14 @@ def test_an_order_that_is_paid_or_under_way_gets_a_link(shop: Shop) -> None:
     assert 'href="/paysafer/checkout/1234"' in page
 
 
+def test_a_page_of_the_shop_survives_a_database_that_is_down(shop: Shop) -> None:
+    shop.open()
+    with shop.checkout._store._database.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE paysafer_checkout RENAME TO gone")
+    page = rendered(shop, "{{ paysafer_checkout('1234') }}")
+    assert 'href="/paysafer/checkout/1234"' in page
+
+
 def test_an_order_that_does_not_exist_gets_nothing(shop: Shop) -> None:
     assert rendered(shop, "{{ paysafer_checkout('9') }}") == ""
 

@@ -290,3 +290,26 @@ def test_the_databases_clock_is_used(store: CheckoutStore) -> None:
     attempt = store.current("1234")
     assert attempt is not None
     assert abs(attempt.begun_at - now / 1000) < 60
+
+
+def test_many_customers_at_once_all_begin(make_store: MakeStore) -> None:
+    """On MariaDB the locks of one customer's row reach to the next."""
+    stores = [make_store() for _ in range(8)]
+    start = threading.Barrier(len(stores))
+    begun: list[bool] = []
+
+    def work(store: CheckoutStore, worker: int) -> None:
+        start.wait()
+        for order in range(10):
+            attempt = an_attempt(reference=f"order-{order:02}-{worker}")
+            store.shop_of(attempt.reference, default="5h0p")
+            begun.append(store.begin(attempt, lease=30))
+
+    threads = [
+        threading.Thread(target=work, args=(store, worker)) for worker, store in enumerate(stores)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert begun == [True] * 80
