@@ -12,7 +12,7 @@ _AGE = re.compile(r"(\d+)\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-class Age(click.ParamType[timedelta]):
+class Age(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases alone
     """A length of time: ``90d``, ``48h``, ``15m``."""
 
     name = "age"
@@ -27,7 +27,7 @@ class Age(click.ParamType[timedelta]):
         return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
-class Moment(click.ParamType[datetime]):
+class Moment(click.ParamType):  # type: ignore[type-arg]  # as above
     """A moment: an age before now (``2h``), or an ISO date or time, UTC unless it says."""
 
     name = "moment"

@@ -40,14 +40,15 @@ class Batches:
             event.c.payload,
             event.c.encrypted,
         )
-        self._due: Select[tuple[int]] = (
+        due: Select[tuple[int]] = (
             select(event.c.key)
-            .where(event.c.state.in_(("pending", "processing")))
-            .where(event.c.due_at <= now_ms())
-            .where(event.c.account == account)
+            .where(event.c.due_at <= now_ms(), event.c.account == account)
             .order_by(event.c.due_at)
             .limit(bindparam("at_most"))
         )
+        self._waiting = due.where(event.c.state == "pending")
+        self._lapsed = due.where(event.c.state == "processing")
+        self._due = due.where(event.c.state.in_(("pending", "processing")))
 
     def due_keys(self, at_most: int) -> list[int]:
         """Return the keys of events that are due, the longest waiting first."""
@@ -55,32 +56,51 @@ class Batches:
             return list(connection.scalars(self._due, {"at_most": at_most}))
 
     def take(self, at_most: int) -> list[Stored]:
-        """Claim up to ``at_most`` due events, the longest waiting first."""
+        """Claim up to ``at_most`` events that wait, the longest waiting first."""
+        return self._take(self._take_waiting, self._waiting, at_most)
+
+    def take_lapsed(self) -> Stored | None:
+        """Claim one event whose worker died at it, if there is one.
+
+        Always alone: if it was this event that killed the worker, it kills the next
+        one too, and must not use up the attempts of a batch around it.
+        """
+        taken = self._take(self._take_one_lapsed, self._lapsed, 1)
+        return taken[0] if taken else None
+
+    def _take(self, claim: Any, due: Select[tuple[int]], at_most: int) -> list[Stored]:
         with self._database.transaction() as connection:
-            rows = self._claim(connection, at_most)
+            if self._database.dialect in ("postgresql", "sqlite"):
+                rows = list(connection.execute(claim, {"at_most": at_most}))
+            else:
+                rows = self._lock_and_claim(connection, due, at_most)
         return sorted(map(self._stored, rows), key=lambda stored: stored.claim.key)
 
-    def _claim(self, connection: Connection, at_most: int) -> list[Row[Any]]:
-        if self._database.dialect in ("postgresql", "sqlite"):
-            return list(connection.execute(self._take, {"at_most": at_most}))
-        keys = list(connection.scalars(self._lock, {"at_most": at_most}))
+    def _lock_and_claim(
+        self, connection: Connection, due: Select[tuple[int]], at_most: int
+    ) -> list[Row[Any]]:
+        locked = due.with_for_update(skip_locked=True)
+        keys = list(connection.scalars(locked, {"at_most": at_most}))
         if not keys:
             return []
         connection.execute(self._take_locked, {"keys": keys})
         return list(connection.execute(self._read, {"keys": keys}))
 
     @cached_property
-    def _lock(self) -> Select[tuple[int]]:
-        return self._due.with_for_update(skip_locked=True)
+    def _take_waiting(self) -> Any:
+        return self._claiming(self._waiting)
 
     @cached_property
-    def _take(self) -> Any:
+    def _take_one_lapsed(self) -> Any:
+        return self._claiming(self._lapsed)
+
+    def _claiming(self, due: Select[tuple[int]]) -> Any:
         # As a common table expression it runs once: as a plain subquery the planner is free
         # to run it again and lock more rows.
-        due = self._lock.cte("due")
+        chosen = due.with_for_update(skip_locked=True).cte("due")
         event = self._event
-        chosen = event.c.key.in_(select(due.c.key))
-        return update(event).where(chosen).values(self._taken).returning(*self._columns)
+        claim = update(event).where(event.c.key.in_(select(chosen.c.key)))
+        return claim.values(self._taken).returning(*self._columns)
 
     @cached_property
     def _take_locked(self) -> Update:

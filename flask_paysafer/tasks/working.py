@@ -43,11 +43,15 @@ class Worker:
         return taken
 
     def _turn(self) -> int:
+        """Handle one event of a dead worker, and a batch of what waits."""
+        lapsed = self._backlog.handle_lapsed()
         began = self._clock()
-        done = self._backlog.handle_batch(self._size)
-        self._remember([key for key, result in done if result == "done"])
-        self._adapt(len(done), self._clock() - began)
-        return len(done)
+        handled = self._backlog.handle_batch(self._size)
+        self._adapt(len(handled), self._clock() - began)
+        if lapsed is not None:
+            handled.append(lapsed)
+        self._remember([key for key, result in handled if result == "done"])
+        return len(handled)
 
     def _adapt(self, handled: int, seconds: float) -> None:
         if handled:

@@ -65,9 +65,9 @@ class Backlog:
         return "busy" if stored is None else self.handle_claimed(stored)
 
     def handle_batch(self, at_most: int) -> list[tuple[int, DispatchResult]]:
-        """Claim and handle what is due, the longest waiting first.
+        """Claim and handle what waits, the longest waiting first.
 
-        :returns: Key and result of each event; empty when nothing is due.
+        :returns: Key and result of each event; empty when nothing waits.
         """
         waiting = self._inbox.batches.take(at_most)
         results: list[tuple[int, DispatchResult]] = []
@@ -82,14 +82,22 @@ class Backlog:
                 raise
         return results
 
+    def handle_lapsed(self) -> tuple[int, DispatchResult] | None:
+        """Claim and handle one event whose worker died; None if there is none."""
+        stored = self._inbox.batches.take_lapsed()
+        return None if stored is None else (stored.claim.key, self.handle_claimed(stored))
+
     def sweep(self, at_most: int) -> list[DispatchResult]:
         """Handle everything that is due, but no more than ``at_most`` events."""
         results: list[DispatchResult] = []
         while len(results) < at_most:
             handled = self.handle_batch(min(_BATCH, at_most - len(results)))
-            if not handled:
-                break
+            lapsed = self.handle_lapsed()
             results.extend(result for _, result in handled)
+            if lapsed is not None:
+                results.append(lapsed[1])
+            elif not handled:
+                break
         return results
 
     def handle_claimed(self, stored: Stored) -> DispatchResult:
