@@ -26,6 +26,9 @@ from .realms import Realm
 RETRY_SECONDS = (60, 300, 1800, 7200, 28800, 86400)
 """Virtual seconds between a failed attempt and the next: the documented schedule."""
 
+HELD_BACK_SECONDS = 2
+"""How long a delivery that is to change places waits for one to change with."""
+
 
 class _Job(NamedTuple):
     """One attempt that waits; the tuple's order is the order of delivery."""
@@ -119,10 +122,11 @@ class Deliveries:
         with self._ledger.changed:
             while not self._closed and (head := self._head(endpoint)) is not None:
                 wait = self._clock.real_seconds_until(head.due)
-                if wait == 0:
+                if wait != 0:
+                    self._ledger.changed.wait(wait)
+                elif (job := self._pop(endpoint)) is not None:
                     self._in_flight += 1
-                    return self._pop(endpoint)
-                self._ledger.changed.wait(wait)
+                    return job
             self._workers.discard(endpoint)
             return None
 
@@ -137,15 +141,19 @@ class Deliveries:
         row = self._ledger.get("delivery", job.realm, job.delivery)
         return row is not None and (job.is_resend or row["status"] == "pending")
 
-    def _pop(self, endpoint: str) -> _Job:
+    def _pop(self, endpoint: str) -> _Job | None:
+        """Take the next job; None if a fault holds it back for one that comes after it."""
         queue = self._queues[endpoint]
         job = heapq.heappop(queue)
+        if job.is_resend or not self._fault("reorder", job):
+            return job
         follower = self._head(endpoint)
-        if follower and follower.due <= self._clock.now() and self._fault("reorder", job):
-            heapq.heappop(queue)
-            heapq.heappush(queue, job)
-            return follower
-        return job
+        if follower is None or follower.due > self._clock.now():
+            heapq.heappush(queue, job._replace(due=self._clock.now() + HELD_BACK_SECONDS))
+            self._ledger.changed.notify_all()  # it is no longer due: who waits for that, wakes
+            return None
+        heapq.heapreplace(queue, job)
+        return follower
 
     def _fault(self, name: str, job: _Job) -> bool:
         kinds = {"reorder": "reorder-deliveries", "duplicate": "duplicate-delivery"}

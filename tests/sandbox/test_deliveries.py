@@ -202,6 +202,28 @@ def test_reordered_deliveries_change_places(
     ]
 
 
+def test_lone_delivery_is_held_back_for_the_next_one(
+    client: httpx.Client, sandbox: Sandbox, shop: Shop
+) -> None:
+    shop.register(client)
+    sandbox.fault("reorder-deliveries")
+    for name in ("first", "second"):
+        client.post("/customers", json={"name": name}).raise_for_status()
+        sandbox.advance(0)
+    sandbox.advance(2)
+    assert [event["data"]["name"] for event in shop.events] == ["second", "first"]
+
+
+def test_held_back_delivery_arrives_even_if_nothing_follows(
+    client: httpx.Client, sandbox: Sandbox, shop: Shop
+) -> None:
+    shop.register(client)
+    sandbox.fault("reorder-deliveries")
+    client.post("/customers")
+    sandbox.advance(2)
+    assert sandbox.deliveries()[0]["status"] == "delivered"
+
+
 def test_events_arrive_in_their_order(client: httpx.Client, sandbox: Sandbox, shop: Shop) -> None:
     shop.register(client)
     for _ in range(20):
