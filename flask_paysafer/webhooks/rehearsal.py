@@ -7,7 +7,7 @@ passes through everything that a delivery passes through: hooks, signature, inbo
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
 
 from flask import Flask
 from werkzeug.test import TestResponse
@@ -54,16 +54,24 @@ def sign(config: Config, payload: bytes, *, timestamp: float | None = None) -> s
             f"{config.setting('WEBHOOK_SECRET')} is not set, so nothing can be signed. Set it: "
             "in a test to anything like whsec_0123456789."
         )
+    moment = time.time() if timestamp is None else timestamp
+    return signer(config)(payload, config.webhook_secrets[0], timestamp=moment)
+
+
+def signer(config: Config) -> Callable[..., str]:
+    """Return the configured scheme's ``sign(payload, secret, *, timestamp)``.
+
+    :raises ConfigurationError: for a merchant's scheme that can't sign.
+    """
     scheme = config.signature_scheme
-    signer: Any = signing.get_scheme(scheme) if isinstance(scheme, str) else scheme
-    if not hasattr(signer, "sign"):
+    chosen = signing.get_scheme(scheme) if isinstance(scheme, str) else scheme
+    sign: Callable[..., str] | None = getattr(chosen, "sign", None)
+    if sign is None:
         raise ConfigurationError(
             f"{config.setting('SIGNATURE_SCHEME')} is a scheme of your own that can't sign. Give "
-            "it a method sign(payload, secret, *, timestamp), or pass the signature yourself."
+            "it a method sign(payload, secret, *, timestamp) that returns the header."
         )
-    moment = time.time() if timestamp is None else timestamp
-    header: str = signer.sign(payload, config.webhook_secrets[0], timestamp=moment)
-    return header
+    return sign
 
 
 def webhook_path(app: Flask, config: Config) -> str:

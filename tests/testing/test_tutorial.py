@@ -49,7 +49,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
         {
             **kept,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(PACKAGE),
+            "PYTHONPATH": f"{PACKAGE}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
             "PYTHONUTF8": "1",
             "NO_PROXY": "*",
             "PYTEST_ADDOPTS": " ".join(plugin_options()),

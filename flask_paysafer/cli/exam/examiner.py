@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ... import signing
 from ...config import Config
 from ...errors import ConfigurationError
+from ...webhooks.rehearsal import signer
 from .events import exam_event, written
 from .speaking import Header, Reply, Speaker
 
@@ -35,7 +36,7 @@ class Examiner:
         self._speaker = speaker
         self._run = secrets.token_hex(4)
         self._numbers = itertools.count(1)
-        self._sign = _signer(config)
+        self._sign = signer(config)
 
     @property
     def signs_time(self) -> bool:
@@ -78,15 +79,3 @@ class Examiner:
         """POST the same event ``times`` times at the same moment."""
         with ThreadPoolExecutor(times) as pool:
             return list(pool.map(lambda _: self.deliver_genuine(body), range(times)))
-
-
-def _signer(config: Config) -> Callable[..., str]:
-    scheme = config.signature_scheme
-    chosen = signing.get_scheme(scheme) if isinstance(scheme, str) else scheme
-    sign: Callable[..., str] | None = getattr(chosen, "sign", None)
-    if sign is None:
-        raise ConfigurationError(
-            f"{config.setting('SIGNATURE_SCHEME')} is a scheme of your own that can't sign. For an "
-            "exam, give it a method sign(payload, secret, *, timestamp) that returns the header."
-        )
-    return sign

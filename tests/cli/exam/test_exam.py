@@ -181,4 +181,4 @@ def test_a_scheme_that_can_not_sign_is_said(tmp_path: Path) -> None:
     shop = make_shop(tmp_path, SIGNATURE_SCHEME=lambda payload, signature, secret: False)
     result = examine(shop, "http://127.0.0.1:9")
     assert result.exit_code == 1
-    assert "give it a method sign" in result.output
+    assert "Give it a method sign" in result.output
