@@ -91,6 +91,14 @@ def test_lists_are_asked_for_with_a_query(client: Any, paysafer: Recorder) -> No
     }
 
 
+@pytest.mark.parametrize("limit", [1, 100])
+def test_the_smallest_and_the_largest_page_can_be_asked_for(
+    client: Any, paysafer: Recorder, limit: int
+) -> None:
+    client.payments.list(limit=limit)
+    assert paysafer.request.url.params["limit"] == str(limit)
+
+
 def test_free_requests_write_any_query(client: Any, paysafer: Recorder) -> None:
     client.request("GET", "/payouts", params={"a": True, "b": [1, 2], "c": {"d": "e f"}, "f": None})
     assert paysafer.request.url.query == b"a=true&b=1&b=2&c%5Bd%5D=e+f"

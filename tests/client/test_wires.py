@@ -30,20 +30,27 @@ PAYMENT = b'{"id": "pay_1", "object": "payment", "amount": 15000, "currency": "a
 
 
 def call_blocking(base_url: str, *, verb: str = "create", **options: Any) -> Any:
+    params = _split_off_params(options)
     with PaySaferClient(SECRET_KEY, base_url=base_url, **options) as client:
         if verb == "retrieve":
             return client.payments.retrieve("pay_1")
-        return client.payments.create(amount=15000, currency="aed")
+        return client.payments.create(amount=15000, currency="aed", **params)
 
 
 def call_async(base_url: str, *, verb: str = "create", **options: Any) -> Any:
+    params = _split_off_params(options)
+
     async def call() -> Any:
         async with AsyncPaySaferClient(SECRET_KEY, base_url=base_url, **options) as client:
             if verb == "retrieve":
                 return await client.payments.retrieve("pay_1")
-            return await client.payments.create(amount=15000, currency="aed")
+            return await client.payments.create(amount=15000, currency="aed", **params)
 
     return asyncio.run(call())
+
+
+def _split_off_params(options: dict[str, Any]) -> Any:
+    return {name: options.pop(name) for name in ("receipt_email",) if name in options}
 
 
 @pytest.fixture(params=[call_blocking, call_async], ids=["sync", "async"])
@@ -299,3 +306,16 @@ def test_a_500_of_a_given_transport_is_a_server_error(call: Call) -> None:
 def test_refuses_what_is_no_transport(client: Any) -> None:
     with pytest.raises(TypeError, match="transport must be an httpx"):
         client(SECRET_KEY, transport=object())
+
+
+def test_no_log_of_any_library_shows_keys_cards_or_addresses(
+    call: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At the lowest level, which somebody switches on when payments don't work."""
+    caplog.set_level(1)
+    body = b'{"error": {"message": "Bad: customer@example.com 4242424242424242 sk_test_acmeshop1"}}'
+    with serve(lambda c, _: c.sendall(response(body, status="400 Bad Request"))) as server:
+        fail(call, server.base_url, receipt_email="customer@example.com")
+    assert len(caplog.records) > 1
+    for secret in (SECRET_KEY, "4242", "example.com"):
+        assert secret not in caplog.text
