@@ -22,6 +22,8 @@ from .resources import Event, Resource
 from .webhooks.handlers import HandlerRegistry
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from .checkout.orders import CheckoutOrder
     from .checkout.service import Checkout
     from .client import AsyncPaySaferClient, PaySaferClient
@@ -201,7 +203,15 @@ class AppState:
                 self.inbox.database, account=self.config.name, seal=self.inbox.seal
             ),
             load_order=self.load_order,
+            shop_connection=None if self.db is None else self._shop_connection,
         )
+
+    def _shop_connection(self) -> Connection:
+        from .webhooks.transactions import current_session
+
+        # By the table, so that a session that routes by table finds the right database.
+        table = self.inbox.database.tables.checkout
+        return current_session(self.db).connection(bind_arguments={"clause": table})
 
     def load_order(self, reference: str) -> CheckoutOrder | None:
         """Ask the merchant's order loader.

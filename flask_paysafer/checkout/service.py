@@ -24,6 +24,8 @@ from .payments import creation
 from .settling import PAUSE, Settler
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from ..client import PaySaferClient
     from ..inbox.checkouts import CheckoutStore
 
@@ -45,6 +47,8 @@ class Checkout:
     """The checkout of one account in one app.
 
     :param load_order: The merchant's ``order_loader``.
+    :param shop_connection: Gives the connection of the shop's session, where the tables
+        are in the shop's database.
     """
 
     def __init__(
@@ -55,12 +59,14 @@ class Checkout:
         client: PaySaferClient,
         store: CheckoutStore,
         load_order: OrderLoader,
+        shop_connection: Callable[[], Connection] | None = None,
     ) -> None:
         self.config = config
         self._app = app
         self._client = client
         self._store = store
         self._load_order = load_order
+        self._shop_connection = shop_connection
         self._settler = Settler(client, store, deadline=config.deadline)
 
     def order(self, reference: str) -> CheckoutOrder | None:
@@ -213,7 +219,8 @@ class Checkout:
         reference = identity.reference_of(event.data)
         if reference is None or not event.type.startswith("payment."):
             return None
-        attempt = self._store.current(reference)
+        within = self._shop_connection() if self._shop_connection else None
+        attempt = self._store.current(reference, within=within)
         if not self._is_ours(event, attempt):
             logger.info("Event %s is about the payment of another shop's order.", event.id)
             return None

@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Select,
     Update,
     and_,
     case,
@@ -57,32 +58,37 @@ class CheckoutStore:
     def _insert_order(self) -> InsertAbsent:
         return insert_absent(self._database.dialect, self._orders, {"created_at": now_ms()})
 
-    def current(self, reference: str) -> Attempt | None:
-        """Return the attempt that counts: the one that paid, else the latest."""
+    def current(self, reference: str, *, within: Connection | None = None) -> Attempt | None:
+        """Return the attempt that counts: the one that paid, else the latest.
+
+        :param within: Read through this connection. In a handler it has to be the one of
+            the shop's session: a database in memory has but one, and returning it to the
+            pool would undo what the handler has written.
+        """
         attempts = self._attempts.c
         is_final = case((attempts.state.in_(FINAL), 1), else_=0)
-        return self._read(reference, None, order_by=(is_final.desc(), attempts.number.desc()))
+        chosen = self._choice(reference).order_by(is_final.desc(), attempts.number.desc())
+        return self._first(chosen.limit(1), within)
 
     def attempt(self, reference: str, number: int) -> Attempt | None:
         """Return one attempt, or None."""
-        return self._read(reference, number)
+        return self._first(self._choice(reference, number))
 
-    def _read(
-        self, reference: str, number: int | None, order_by: tuple[Any, ...] = ()
-    ) -> Attempt | None:
+    def _choice(self, reference: str, number: int | None = None) -> Select[Any]:
         orders, attempts = self._orders, self._attempts
         same_order = and_(
             orders.c.account == attempts.c.account, orders.c.reference == attempts.c.reference
         )
-        chosen = (
-            select(attempts, orders.c.shop, (now_ms() - attempts.c.begun_at).label("age"))
-            .join_from(attempts, orders, same_order)
-            .where(self._is(reference, number))
-            .order_by(*order_by)
-            .limit(1)
-        )
-        with self._database.reading() as connection:
-            row = connection.execute(chosen).first()
+        age = (now_ms() - attempts.c.begun_at).label("age")
+        chosen = select(attempts, orders.c.shop, age).join_from(attempts, orders, same_order)
+        return chosen.where(self._is(reference, number))
+
+    def _first(self, chosen: Select[Any], within: Connection | None = None) -> Attempt | None:
+        if within is None:
+            with self._database.reading() as connection:
+                row = connection.execute(chosen).first()
+        else:
+            row = within.execute(chosen).first()
         return None if row is None else self._attempt(row)
 
     def _is(self, reference: str, number: int | None = None) -> ColumnElement[bool]:

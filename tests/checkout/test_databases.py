@@ -9,17 +9,23 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from flask_paysafer import CheckoutOrder, Money, PaySafer
+from flask_paysafer import CheckoutOrder, Event, Money, PaySafer
 from flask_paysafer.sandbox import Sandbox
 from tests.checkout.shop import PAGE, SETTINGS, hidden_fields
+from tests.checkout.test_webhooks import deliver
 from tests.databases import KINDS, Kind, fresh_database
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[*KINDS, "memory"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database; that in memory has one connection for everybody."""
     kind: Kind = request.param
+    if request.param == "memory":
+        yield "sqlite:///:memory:"
+        return
     with fresh_database(kind, tmp_path) as url:
         yield url
 
@@ -33,6 +39,7 @@ def test_sells_from_the_shops_own_database(sandbox: Sandbox, url: str, tmp_path:
     class Order(db.Model):  # type: ignore[name-defined,misc]  # made at run time
         id: Mapped[int] = mapped_column(primary_key=True)
         total: Mapped[int]
+        paid_by: Mapped[str | None] = mapped_column(String(99))
 
     paysafer = PaySafer(db=db, transport=sandbox.transport())
 
@@ -40,6 +47,13 @@ def test_sells_from_the_shops_own_database(sandbox: Sandbox, url: str, tmp_path:
     def load(reference: str) -> Any:
         order = db.session.get(Order, int(reference)) if reference.isdigit() else None
         return order and CheckoutOrder(amount=Money(order.total, "aed"), success_url="/thanks")
+
+    @paysafer.on("payment.completed")
+    def fulfil(event: Event) -> None:
+        order = db.session.get_one(Order, 1234)
+        order.paid_by = event.data.id
+        db.session.flush()
+        assert paysafer.order_for(event)
 
     app = Flask("shop", instance_path=str(tmp_path))
     app.config.from_mapping(SETTINGS, SQLALCHEMY_DATABASE_URI=url)
@@ -56,8 +70,12 @@ def test_sells_from_the_shops_own_database(sandbox: Sandbox, url: str, tmp_path:
     sent = browser.post(PAGE, data=hidden_fields(browser.get(PAGE).text) | {"token": token})
     assert browser.get(sent.location).location == "/thanks"
     assert browser.get("/paysafer/checkout/abc").status_code == 404
-    assert len(sandbox.objects("payment")) == 1
+    [payment] = sandbox.objects("payment")
+    [completed] = [event for event in sandbox.events() if event["type"] == "payment.completed"]
+    assert deliver(app, completed) == 200
     with app.app_context():
-        assert db.session.execute(db.select(db.metadata.tables["paysafer_checkout_attempt"])).all()
+        assert db.session.get_one(Order, 1234).paid_by == payment["id"]
+        for table in ("paysafer_checkout_attempt", "paysafer_handler_run"):
+            assert len(db.session.execute(db.select(db.metadata.tables[table])).all()) == 1
     with app.app_context():
         db.engine.dispose()

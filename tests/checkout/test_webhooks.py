@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from flask import request, url_for
+from flask import Flask, request, url_for
 
 from flask_paysafer import Event, Webhook
 from flask_paysafer.checkout.agreement import OrderMismatchError
@@ -25,11 +25,11 @@ from tests.checkout.shop import (
 )
 
 
-def deliver(shop: Shop, event: dict[str, Any]) -> int:
+def deliver(app: Flask, event: dict[str, Any]) -> int:
     """Deliver an event as PaySafer does, and return the answer's status."""
     body = json.dumps(event).encode()
     signature = Webhook.sign(body, WEBHOOK_SECRET, timestamp=int(time.time()))
-    answer = shop.app.test_client().post(
+    answer = app.test_client().post(
         "/paysafer/webhook",
         data=body,
         content_type="application/json",
@@ -53,7 +53,7 @@ def test_settles_an_attempt_whose_worker_died(make_shop: MakeShop) -> None:
     dying.transport.dies.append(("after", "/payments"))
     with pytest.raises(Killed):
         dying.browser.post(PAGE, data=form)
-    assert deliver(other, the_event(other, "payment.completed")) == 200
+    assert deliver(other.app, the_event(other, "payment.completed")) == 200
     assert other.transport.requests == []
     assert other.phase() == "paid"
     assert other.transport.requests == []
@@ -62,7 +62,7 @@ def test_settles_an_attempt_whose_worker_died(make_shop: MakeShop) -> None:
 def test_settles_a_challenge_passed_by_a_customer_who_never_came_back(shop: Shop) -> None:
     shop.pay(CHALLENGE)
     shop.answer_challenge("pass")
-    deliver(shop, the_event(shop, "payment.completed"))
+    deliver(shop.app, the_event(shop, "payment.completed"))
     count = len(shop.transport.requests)
     assert shop.phase() == "paid"
     assert requests_since(shop, count) == 0
@@ -74,7 +74,7 @@ def test_a_payment_created_names_the_payment_and_no_more(make_shop: MakeShop) ->
     dying.transport.dies.append(("after", "/payments"))
     with pytest.raises(Killed):
         dying.browser.post(PAGE, data=form)
-    deliver(other, the_event(other, "payment.created"))
+    deliver(other.app, the_event(other, "payment.created"))
     assert other.attempt.payment_id == other.payments[0]["id"]
     assert other.phase() == "action"
     assert other.transport.creations() == []
@@ -88,7 +88,7 @@ def test_a_late_failure_undoes_no_payment(shop: Shop) -> None:
         "type": "payment.failed",
         "data": event["data"] | {"status": "failed"},
     }
-    deliver(shop, failed)
+    deliver(shop.app, failed)
     assert shop.phase() == "paid"
 
 
@@ -96,7 +96,7 @@ def test_a_failure_alone_does_not_free_the_order(shop: Shop) -> None:
     """It may be old: what the payment is now is asked."""
     shop.pay(CHALLENGE)
     [created] = [event for event in shop.sandbox.events() if event["type"] == "payment.created"]
-    deliver(shop, created | {"id": "evt_x", "type": "payment.failed"})
+    deliver(shop.app, created | {"id": "evt_x", "type": "payment.failed"})
     assert shop.phase() == "action"
 
 
@@ -104,7 +104,7 @@ def test_an_event_over_another_sum_is_never_a_payment(shop: Shop) -> None:
     shop.pay(CHALLENGE)
     shop.answer_challenge("pass")
     event = the_event(shop, "payment.completed")
-    deliver(shop, event | {"data": event["data"] | {"amount": 1, "amount_received": 1}})
+    deliver(shop.app, event | {"data": event["data"] | {"amount": 1, "amount_received": 1}})
     assert shop.phase() == "mismatch"
 
 
@@ -123,7 +123,7 @@ def test_events_about_something_else_settle_nothing(shop: Shop, metadata: dict[s
     event = the_event(shop, "payment.created")
     marks = event["data"]["metadata"] | metadata if metadata else {}
     data = event["data"] | {"metadata": marks, "status": "succeeded"}
-    assert deliver(shop, event | {"type": "payment.completed", "data": data}) == 200
+    assert deliver(shop.app, event | {"type": "payment.completed", "data": data}) == 200
     assert shop.phase() == "action"
 
 
@@ -131,7 +131,7 @@ def test_a_live_event_settles_no_test_order(shop: Shop) -> None:
     shop.pay(CHALLENGE)
     event = the_event(shop, "payment.created")
     data = event["data"] | {"livemode": True, "status": "succeeded"}
-    deliver(shop, event | {"type": "payment.completed", "data": data})
+    deliver(shop.app, event | {"type": "payment.completed", "data": data})
     assert shop.phase() == "action"
 
 
@@ -154,7 +154,7 @@ def fulfilled(shop: Shop) -> list[Any]:
 
 def test_a_handler_gets_the_order_that_was_paid(shop: Shop, fulfilled: list[Any]) -> None:
     shop.pay()
-    assert deliver(shop, the_event(shop, "payment.completed")) == 200
+    assert deliver(shop.app, the_event(shop, "payment.completed")) == 200
     assert fulfilled == [("1234", shop.orders["1234"])]
 
 
@@ -166,7 +166,7 @@ def test_a_handler_gets_the_order_before_the_page_knows(
     dying.transport.dies.append(("after", "/payments"))
     with pytest.raises(Killed):
         dying.browser.post(PAGE, data=form)
-    assert deliver(shop, the_event(shop, "payment.completed")) == 200
+    assert deliver(shop.app, the_event(shop, "payment.completed")) == 200
     assert len(fulfilled) == 1
 
 
@@ -175,14 +175,14 @@ def test_a_changed_total_is_a_failed_event_and_no_fulfilment(
 ) -> None:
     shop.pay()
     shop.change_order(amount=Money(16000, "aed"))
-    assert deliver(shop, the_event(shop, "payment.completed")) == 500
+    assert deliver(shop.app, the_event(shop, "payment.completed")) == 500
     assert fulfilled == []
 
 
 def test_a_changed_currency_is_no_fulfilment(shop: Shop, fulfilled: list[Any]) -> None:
     shop.pay()
     shop.change_order(amount=Money(15000, "usd"))
-    assert deliver(shop, the_event(shop, "payment.completed")) == 500
+    assert deliver(shop.app, the_event(shop, "payment.completed")) == 500
     assert fulfilled == []
 
 
@@ -191,13 +191,13 @@ def test_another_shops_payment_is_nobodys_order(
 ) -> None:
     other = Shop(sandbox, tmp_path / "other", SECRET_KEY="another shop's long random value")
     other.pay()
-    assert deliver(shop, the_event(shop, "payment.completed")) == 200
+    assert deliver(shop.app, the_event(shop, "payment.completed")) == 200
     assert fulfilled == []
 
 
 def test_a_payment_without_a_reference_is_nobodys_order(shop: Shop, fulfilled: list[Any]) -> None:
     shop.paysafer_payment("pm_card_visa")
-    assert deliver(shop, the_event(shop, "payment.completed")) == 200
+    assert deliver(shop.app, the_event(shop, "payment.completed")) == 200
     assert fulfilled == []
 
 
@@ -260,5 +260,5 @@ def test_other_events_have_no_order(shop: Shop) -> None:
 
 def test_declines_tell_of_no_payment(shop: Shop, fulfilled: list[Any]) -> None:
     shop.pay(DECLINED)
-    assert deliver(shop, the_event(shop, "payment.failed")) == 200
+    assert deliver(shop.app, the_event(shop, "payment.failed")) == 200
     assert fulfilled == []
