@@ -16,6 +16,9 @@ PATHS = {
     "inline": "inline",
     "client": "calling",
     "djstripe": "djstripe_view",
+    "queued": "queued",
+    "gunicorn": "served",
+    "checkout": "checkout_page",
     "sandbox": "local_paysafer",
 }
 """Each path's name on the command line, and its module, which has ``measure``."""

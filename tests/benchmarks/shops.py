@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -75,9 +75,12 @@ class Door:
             raise AssertionError(f"the shop answered {status}")
 
 
-def with_the_extension(url: str, fulfil: Fulfil, **settings: object) -> Flask:
+def with_the_extension(
+    url: str, fulfil: Fulfil, *, extensions: Mapping[str, Any] = {}, **settings: object
+) -> Flask:
     """Return a shop that uses the extension as its documentation says."""
     app = Flask("shop")
+    app.extensions.update(extensions)
     app.config.from_mapping(PAYSAFER_WEBHOOK_SECRET=bodies.SECRET, PAYSAFER_INBOX_URL=url)
     app.config.from_mapping(settings)
     paysafer = PaySafer(app)
