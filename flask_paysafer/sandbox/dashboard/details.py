@@ -12,6 +12,8 @@ from ..transitions import FROM
 from .lists import KINDS, described
 
 _RELATED = 50
+_OFFERED = ("challenge", "capture", "cancel", "refund", "dispute")
+"""What the buttons can do with a payment, in their order."""
 
 
 def find(engine: Engine, row_id: str) -> tuple[str, Realm, Row] | None:
@@ -47,12 +49,10 @@ def _actions(kind: str, row: Row) -> list[str]:
         return ["win", "lose"] if row["status"] == "open" else []
     if kind != "payment":
         return []
-    allowed = [verb for verb, statuses in FROM.items() if row["status"] in statuses]
-    if row.get("_open_dispute"):
-        allowed = [verb for verb in allowed if verb not in {"refund", "dispute"}]
-    if row["amount_refunded"] == row["amount_received"]:
-        allowed = [verb for verb in allowed if verb not in {"refund", "dispute"}]
-    return [verb for verb in allowed if verb in {"capture", "cancel", "refund", "dispute"}]
+    allowed = [verb for verb in _OFFERED if row["status"] in FROM[verb]]
+    if row.get("_open_dispute") or row["amount_refunded"] == row["amount_received"]:
+        return [verb for verb in allowed if verb not in {"refund", "dispute"}]
+    return allowed
 
 
 def _private(kind: str, row: Row) -> dict[str, Any]:

@@ -68,6 +68,7 @@ def test_a_request_is_shown_whole_but_for_its_key(client: httpx.Client, feed: Fe
         ("visa", {}, ["refund", "dispute"]),
         ("visa", {"capture_method": "manual"}, ["capture", "cancel"]),
         ("chargeDeclined", {}, ["cancel"]),
+        ("authenticationRequired", {}, ["challenge", "cancel"]),
         (None, {}, ["cancel"]),
     ],
 )

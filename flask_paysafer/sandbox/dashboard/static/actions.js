@@ -20,6 +20,8 @@ export const buttons = {
     return `Sent again: ${last.error ?? `answered ${last.status_code}`}.`;
   },
   cancel: async ({ id }) => (await post(`dashboard/payments/${id}/cancel`), "Canceled."),
+  pass: async ({ id, account, mode }) => (await post("trigger", { type: "payment.completed", payment: id, account, mode }), "The cardholder authenticated."),
+  refuse: async ({ id, account, mode }) => (await post("trigger", { type: "payment.failed", payment: id, account, mode }), "The cardholder refused."),
   dispute: async ({ id, account, mode }) => (await post("trigger", { type: "dispute.created", payment: id, account, mode }), "The cardholder opened a dispute."),
   win: (data) => resolve(data, "won"),
   lose: (data) => resolve(data, "lost"),

@@ -8,7 +8,7 @@ const TITLES = {
   delivery: (one) => one.event_type, dispute: (one) => `Dispute over ${one.money}`, payout: (one) => `Payout of ${one.money}`,
   webhook_endpoint: (one) => one.url, request: (one) => `${one.method} ${one.path}`, token: (one) => one.id,
 };
-const VERBS = { capture: "Capture", cancel: "Cancel", refund: "Refund", dispute: "Open dispute", win: "Dispute won", lose: "Dispute lost" };
+const VERBS = { pass: "Pass authentication", refuse: "Refuse authentication", capture: "Capture", cancel: "Cancel", refund: "Refund", dispute: "Open dispute", win: "Dispute won", lose: "Dispute lost" };
 const DRAWN_ELSEWHERE = new Set(["object", "attempts", "request", "response", "data", "metadata", "account", "mode", "next_action", "money", "status"]);
 
 export function details(detail, now) {
@@ -44,7 +44,8 @@ function button(text, doing, data = {}, style = null) {
 }
 
 function buttons(kind, { object, actions = [], secret }) {
-  const found = actions.map((verb) => button(VERBS[verb], verb, { id: object.id, payment: object.payment, account: object.account, mode: object.mode }));
+  const verbs = actions.flatMap((verb) => (verb === "challenge" ? ["pass", "refuse"] : [verb]));
+  const found = verbs.map((verb) => button(VERBS[verb], verb, { id: object.id, account: object.account, mode: object.mode }));
   if (kind === "payment" && object.amount_received) found.push(button("Pay out balance", "payout", { account: object.account, mode: object.mode }));
   if (kind === "delivery") found.push(button("Resend", "resend", { id: object.id }, "primary"));
   if (["delivery", "event", "request"].includes(kind)) found.push(button("Copy as pytest", "copy", { id: object.id, form: "py" }));

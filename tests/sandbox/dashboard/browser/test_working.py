@@ -64,6 +64,21 @@ def test_capture_and_cancel(open_page: OpenPage, client: httpx.Client) -> None:
     ]
 
 
+def test_the_cardholder_authenticates_or_does_not(
+    open_page: OpenPage, client: httpx.Client
+) -> None:
+    first, second = (pay(client, "authenticationRequired").json()["id"] for _ in range(2))
+    page = open_page(f"#/payment/{first}", viewport=WIDE)
+    click(page, "Pass authentication")
+    told(page, "The cardholder authenticated.")
+    page.goto(page.url.replace(first, second))
+    expect(page.locator("#detail")).to_have_attribute("data-shown", second)
+    click(page, "Refuse authentication")
+    told(page, "The cardholder refused.")
+    statuses = [client.get(f"/payments/{one}").json()["status"] for one in (first, second)]
+    assert statuses == ["succeeded", "failed"]
+
+
 def test_a_dispute_is_opened_and_lost_and_money_paid_out(
     open_page: OpenPage, client: httpx.Client, sandbox: Sandbox
 ) -> None:
