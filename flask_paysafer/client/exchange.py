@@ -191,10 +191,11 @@ class Exchange(Generic[T]):
         self._in_doubt = error.outcome == "unknown"
         if not repeat or self._attempt > self._limits.max_retries:
             raise error
+        room = self._remaining()
         wait = retries.wait_before(
-            reply, self._attempt, now=self._world.wall(), random=self._world.random()
+            reply, self._attempt, now=self._world.wall(), random=self._world.random(), room=room
         )
-        if wait >= self._remaining():
+        if wait >= room:
             raise error
         return wait
 

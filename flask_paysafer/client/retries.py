@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC
 from typing import Any
@@ -60,18 +61,27 @@ def is_answer_to_earlier(reply: Reply) -> bool:
     )
 
 
-def wait_before(reply: Reply, attempt: int, *, now: float, random: float) -> float:
+def wait_before(
+    reply: Reply, attempt: int, *, now: float, random: float, room: float = math.inf
+) -> float:
     """Return the seconds to wait after this attempt (counted from 1) before the next.
 
     :param now: Unix time.
     :param random: A number in [0, 1).
+    :param room: Seconds that are left, which chance must not use up.
     """
     if isinstance(reply, Answer):
         asked = refusal_delay(reply, now=now)
         if asked is not None:
-            return asked * (1 + SPREAD * random) if reply.status == _TOO_MANY else asked
+            return asked + random * _spread(reply, asked, room)
     # Over the whole range ("full jitter"), for callers that failed together must part.
     return random * min(LONGEST, BASE * 2.0 ** min(attempt - 1, 16))
+
+
+def _spread(answer: Answer, asked: float, room: float) -> float:
+    if answer.status != _TOO_MANY:
+        return 0.0
+    return min(SPREAD * asked, max(0.0, room - asked) / 2)
 
 
 def refusal_delay(answer: Answer, *, now: float) -> float | None:

@@ -123,15 +123,17 @@ def test_a_list_that_would_never_end_is_an_error(
         walk(transport)
 
 
+@pytest.mark.parametrize("straight", [0, 1, 5])
 @pytest.mark.parametrize("length", [2, 3, 7])
-def test_a_list_that_leads_in_a_circle_is_an_error(walk: Walk, length: int) -> None:
+def test_a_list_that_leads_in_a_circle_is_an_error(walk: Walk, straight: int, length: int) -> None:
     asked = 0
 
     def turn(_: httpx.Request) -> httpx.Response:
         nonlocal asked
         asked += 1
-        assert asked < 10 * length
-        data = [{"id": f"pay_{asked % length}"}]
+        assert asked < 10 * (straight + length)
+        place = asked if asked <= straight else straight + (asked - straight) % length
+        data = [{"id": f"pay_{place}"}]
         return httpx.Response(200, json={"data": data, "has_more": True})
 
     with pytest.raises(errors.APIError, match="would never end"):

@@ -78,6 +78,12 @@ def test_processes_that_wait_for_one_reset_come_back_apart() -> None:
     assert min(waits) == 9.0
 
 
+def test_chance_does_not_push_a_wait_beyond_the_deadline() -> None:
+    world = World(chance=0.99)
+    world.drive(create(), refusal(429, retry_after="20"), OK, deadline=20.1)
+    assert 20.0 < world.sleeps[0] < 20.1
+
+
 def test_backs_off_longer_each_time_and_by_chance_over_the_whole_range() -> None:
     world = World(chance=0.999)
     world.fail(retrieve(), *[LOST] * 8, max_retries=7, deadline=100.0)
