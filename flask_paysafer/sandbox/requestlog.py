@@ -6,6 +6,7 @@ Card data and keys are masked before anything is kept.
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ _LENGTH = 2000
 _MAX_BODY = 65536
 _MASKED_HEADERS = {"HTTP_AUTHORIZATION", "HTTP_COOKIE"}
 _SECRET_FIELDS = {"number", "cvc"}
+_MAY_HOLD_A_CARD = re.compile(r'"(?:card|number|cvc)"|[0-9]{14}')
+_CARD_NUMBER = re.compile(r"[0-9]{14,19}")
 
 
 @dataclass
@@ -91,7 +94,7 @@ def _as_sent(name: str) -> str:
 def safe_body(body: bytes) -> str:
     """Return the body as text, with card numbers and CVCs masked."""
     text = body[:_MAX_BODY].decode("utf-8", "replace")
-    if '"card"' not in text:
+    if not _MAY_HOLD_A_CARD.search(text):
         return text
     try:
         return json.dumps(_masked(json.loads(text)))
@@ -104,4 +107,8 @@ def _masked(value: Any) -> Any:
         return {
             name: "…" if name in _SECRET_FIELDS else _masked(inner) for name, inner in value.items()
         }
-    return [_masked(inner) for inner in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_masked(inner) for inner in value]
+    if isinstance(value, int):
+        return "…" if _CARD_NUMBER.search(str(value)) else value
+    return _CARD_NUMBER.sub("…", value) if isinstance(value, str) else value

@@ -109,6 +109,12 @@ def test_log_holds_requests_and_answers(client: httpx.Client, sandbox: Sandbox) 
     assert "card_declined" in entry["response"]["body"]
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_body_where_none_belongs_is_refused(client: httpx.Client, method: str) -> None:
+    answer = client.request(method, "/customers/cus_1", json={"name": "Amal"})
+    assert answer.json()["error"]["code"] == "parameter_unknown"
+
+
 def test_head_is_answered_like_get(client: httpx.Client) -> None:
     answer = client.head("/payments")
     assert (answer.status_code, answer.content) == (200, b"")

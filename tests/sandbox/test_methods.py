@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import httpx
+import pytest
 
 from flask_paysafer.sandbox import Sandbox
 
@@ -59,6 +60,24 @@ def test_real_card_is_refused_and_kept_nowhere(client: httpx.Client, sandbox: Sa
     answer = client.post("/tokens", json={"card": CARD | {"number": "4111111111111111"}})
     assert answer.json()["error"]["param"] == "card[number]"
     assert "4111111111111111" not in answer.text + json.dumps(sandbox.requests())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"card": {"number": "4242424242424242"',
+        b'{"number": "4242424242424242"}',
+        b'{"payment_method": "4242424242424242"}',
+        b'{"metadata": {"note": "card 4242424242424242, please"}}',
+        b'{"amount": 4242424242424242}',
+        b"number=4242424242424242",
+    ],
+)
+def test_card_in_the_wrong_place_is_not_logged(
+    client: httpx.Client, sandbox: Sandbox, body: bytes
+) -> None:
+    client.post("/tokens", content=body)
+    assert "4242424242424242" not in json.dumps(sandbox.requests())
 
 
 def test_request_log_holds_no_card_and_no_key(client: httpx.Client, sandbox: Sandbox) -> None:

@@ -43,6 +43,29 @@ def test_dispute_belongs_to_the_payment_and_closes_as_told(
     assert client.get(f"/payments/{payment['id']}").json() == payment
 
 
+def test_dispute_is_of_what_remains(client: httpx.Client, sandbox: Sandbox) -> None:
+    payment_id = pay(client).json()["id"]
+    client.post(f"/payments/{payment_id}/refund", json={"amount": 5000}).raise_for_status()
+    with pytest.raises(ApiError, match="only 10000 remains"):
+        sandbox.trigger("dispute.created", account=ACCOUNT, payment=payment_id, amount=10001)
+    client.post(f"/payments/{payment_id}/refund").raise_for_status()
+    with pytest.raises(ApiError, match="refunded already"):
+        sandbox.trigger("dispute.created", account=ACCOUNT, payment=payment_id)
+
+
+def test_given_payment_takes_no_overrides(client: httpx.Client, sandbox: Sandbox) -> None:
+    payment_id = pay(client, confirm=False).json()["id"]
+    data = {"description": "another"}
+    with pytest.raises(ApiError, match="exists already"):
+        sandbox.trigger("payment.completed", account=ACCOUNT, payment=payment_id, data=data)
+
+
+def test_closed_dispute_stays_closed(sandbox: Sandbox) -> None:
+    closed = sandbox.trigger("dispute.resolved", account=ACCOUNT)["data"]
+    with pytest.raises(ApiError, match="closed already"):
+        sandbox.trigger("dispute.resolved", account=ACCOUNT, data={"id": closed["id"]})
+
+
 def test_one_dispute_at_a_time(client: httpx.Client, sandbox: Sandbox) -> None:
     payment_id = pay(client, "createDispute").json()["id"]
     with pytest.raises(ApiError, match="open dispute already"):
