@@ -12,6 +12,7 @@ from .checkout.helpers import add_template_helpers
 from .checkout.views import add_checkout_routes
 from .config import Config, load_config
 from .errors import ConfigurationError
+from .operator import Desk, add_operator_routes
 from .state import (
     AppState,
     ClientOptions,
@@ -217,6 +218,15 @@ def _create_blueprint(state: AppState) -> Blueprint:
     )
     add_webhook_routes(blueprint, intake)
     add_checkout_routes(blueprint, state.config, lambda: state.checkout)
+    add_operator_routes(
+        blueprint,
+        Desk(
+            name=state.config.name,
+            inbox=lambda: state.inbox,
+            dispatcher=lambda: state.dispatcher,
+            may_enter=lambda: state.code.operator_check,
+        ),
+    )
     add_template_helpers(state.app, state.config, lambda: state.checkout)
     return blueprint
 

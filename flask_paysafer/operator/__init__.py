@@ -1,1 +1,5 @@
-"""The page for the people who run the shop."""
+"""The operator page: what came in, what became of it, and a second try."""
+
+from .views import Desk, add_operator_routes
+
+__all__ = ["Desk", "add_operator_routes"]

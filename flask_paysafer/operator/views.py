@@ -1,0 +1,228 @@
+"""The operator page over HTTP: a list, one event, two buttons.
+
+It does not exist (404) for anybody until the merchant has said who may see it.
+Nothing is loaded from elsewhere, and there is no script.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import wraps
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    flash,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from werkzeug.wrappers import Response as AnyResponse
+
+from ..checkout.csrf import csrf_fields, is_genuine
+from ..inbox.errors import InboxUnavailableError
+from ..inbox.records import STATES
+from .chart import HEIGHT, WIDTH, draw
+
+if TYPE_CHECKING:
+    from ..inbox.browse import EventStory
+    from ..inbox.filters import EventFilter
+    from ..inbox.store import Inbox
+    from ..webhooks.dispatch import Dispatcher
+
+logger = logging.getLogger(__name__)
+
+_PAGE = 50
+_BARS = 48
+SPANS = {"24h": 24, "7d": 7 * 24, "30d": 30 * 24}
+"""What the chart can show, in hours."""
+
+_POLICY = (
+    "default-src 'none'; style-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the page works with. Everything is asked for late, at the first request.
+
+    :param may_enter: Returns the merchant's function that says who may see the page,
+        or None where there is none.
+    """
+
+    name: str
+    inbox: Callable[[], Inbox]
+    dispatcher: Callable[[], Dispatcher]
+    may_enter: Callable[[], Callable[[], object] | None]
+
+
+def add_operator_routes(blueprint: Blueprint, desk: Desk) -> None:
+    """Add the page's routes and templates to the extension's blueprint."""
+    views = _Views(desk)
+    add = blueprint.add_url_rule
+    add("/operator/", "operator", views.guarded(views.events))
+    add("/operator/events/<int:key>", "operator_event", views.guarded(views.event))
+    add(
+        "/operator/events/<int:key>/replay",
+        "operator_replay",
+        views.guarded(views.replay),
+        methods=["POST"],
+    )
+    add(
+        "/operator/events/<int:key>/quarantine",
+        "operator_quarantine",
+        views.guarded(views.quarantine),
+        methods=["POST"],
+    )
+    add("/operator/style.css", "operator_style", views.guarded(_style))
+    # A blueprint of its own, for templates can't be added to one that exists.
+    blueprint.register_blueprint(
+        Blueprint("operator_templates", __name__, template_folder="templates")
+    )
+
+
+View = Callable[..., AnyResponse]
+
+
+class _Views:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def guarded(self, view: View) -> View:
+        """Return the view for those who may enter; for others there is no such page."""
+
+        @wraps(view)
+        def guarded(**arguments: Any) -> AnyResponse:
+            if not self._is_admitted():
+                abort(404)
+            if request.method == "POST" and not is_genuine(request.form):
+                abort(400, "The form has expired. Go back, reload the page and try again.")
+            try:
+                answer = view(**arguments)
+            except InboxUnavailableError as error:
+                answer = make_response(f"The inbox can't be read: {error}\n", 503)
+                answer.mimetype = "text/plain"
+            return _private(answer)
+
+        return guarded
+
+    def _is_admitted(self) -> bool:
+        check = self._desk.may_enter()
+        answer = check() if check is not None else None
+        if isinstance(answer, (AnyResponse, str, tuple)):
+            logger.warning(
+                "The function registered with operator_required returned a page; that admits "
+                "nobody. Return True or False."
+            )
+            return False
+        return bool(answer)
+
+    def events(self) -> AnyResponse:
+        browser = self._desk.inbox().browser
+        span = request.args.get("span", "24h")
+        hours = SPANS.get(span, SPANS["24h"])
+        now = browser.now()
+        rows = browser.find(_asked_for(), limit=_PAGE, before=request.args.get("before", type=int))
+        return self._page(
+            "events.html",
+            rows=rows,
+            counts=browser.counts(),
+            waiting=browser.oldest_due(),
+            chart=draw(browser.timeline(since=now - hours * 3_600_000, until=now, buckets=_BARS)),
+            span=span if span in SPANS else "24h",
+            older=rows[-1].key if len(rows) == _PAGE else None,
+        )
+
+    def event(self, key: int) -> AnyResponse:
+        story = self._story(key)
+        return self._page(
+            "event.html", story=story, payload=_readable(story.payload), csrf_fields=csrf_fields()
+        )
+
+    def _story(self, key: int) -> EventStory:
+        return self._desk.inbox().browser.story_of(key) or abort(404)
+
+    def replay(self, key: int) -> AnyResponse:
+        story = self._story(key)
+        handler = request.form.get("handler") or None
+        again = story.event.state == "done"
+        result = self._desk.dispatcher().replay(key, again=again, handler=handler)
+        flash(_REPLAYED[result], "paysafer_operator")
+        return redirect(url_for(".operator_event", key=key), 303)
+
+    def quarantine(self, key: int) -> AnyResponse:
+        self._story(key)
+        done = self._desk.inbox().upkeep.set_aside(key, why="set aside by an operator")
+        flash(_QUARANTINED if done else _REPLAYED["busy"], "paysafer_operator")
+        return redirect(url_for(".operator_event", key=key), 303)
+
+    def _page(self, template: str, **values: Any) -> AnyResponse:
+        text = render_template(
+            f"paysafer_operator/{template}",
+            account=self._desk.name,
+            states=STATES,
+            spans=SPANS,
+            moment=_moment,
+            chart_size=(WIDTH, HEIGHT),
+            **values,
+        )
+        return make_response(text)
+
+
+_REPLAYED = {
+    "done": "Replayed: every handler is done.",
+    "failed": "Replayed: a handler failed again.",
+    "busy": "A worker is handling this event at this moment. Try again when it is finished.",
+    "queued": "Given to the workers.",
+}
+_QUARANTINED = "Set aside: no delivery and no sweep runs it until it is replayed."
+
+
+def _asked_for() -> EventFilter:
+    from ..inbox.filters import EventFilter
+
+    states = [state for state in STATES if state in request.args.getlist("state")]
+    wanted_type = request.args.get("type", "").strip()
+    return EventFilter(
+        states=states,
+        types=[wanted_type] if wanted_type else [],
+        object_id=request.args.get("object", "").strip() or None,
+    )
+
+
+def _readable(payload: bytes | None) -> str | None:
+    if payload is None:
+        return None
+    try:
+        return json.dumps(json.loads(payload), indent=2, ensure_ascii=False)
+    except ValueError:
+        return payload.decode(errors="replace")
+
+
+def _moment(milliseconds: int | None) -> str:
+    if milliseconds is None:
+        return "–"
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _style() -> AnyResponse:
+    content = files(__package__).joinpath("static", "operator.css").read_bytes()
+    return Response(content, mimetype="text/css")
+
+
+def _private(answer: AnyResponse) -> AnyResponse:
+    answer.headers["Content-Security-Policy"] = _POLICY
+    answer.headers["Cache-Control"] = "no-store"
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    answer.headers["Referrer-Policy"] = "same-origin"
+    return answer
