@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from flask_paysafer.client import PaySaferClient
+from flask_paysafer.config import load_config
 from flask_paysafer.errors import ConfigurationError
 
 from .driving import PUBLISHABLE_KEY, SECRET_KEY
@@ -76,3 +77,26 @@ def test_a_key_that_is_missing_is_named_before_anything_is_sent(paysafer: Record
     with pytest.raises(ConfigurationError, match="needs the secret key"):
         PaySaferClient(publishable_key=PUBLISHABLE_KEY, transport=transport).payments.list()
     assert paysafer.requests == []
+
+
+def test_a_derived_client_differs_in_what_is_given_alone(client: Any, paysafer: Recorder) -> None:
+    first = client.with_options(api_version="2026-01-15", headers={"X-Shop": "1"}, timeout=3.0)
+    second = first.with_options(headers={"X-Trace": "2"}, max_retries=0, deadline=9.0)
+    second.payments.retrieve("pay_1")
+    client.payments.retrieve("pay_1")
+    derived, original = (request.headers for request in paysafer.requests)
+    assert (derived["paysafer-version"], derived["x-shop"], derived["x-trace"]) == (
+        "2026-01-15",
+        "1",
+        "2",
+    )
+    assert not {"paysafer-version", "x-shop", "x-trace"} & {*original}
+    assert tuple(second._core.limits) == (3.0, 9.0, 0)
+    assert tuple(client._core.limits) == (10.0, 25.0, 2)
+
+
+def test_the_defaults_are_those_of_the_settings() -> None:
+    settings = load_config({}, {}, name="paysafer")
+    ours = PaySaferClient(SECRET_KEY)._core
+    assert ours.base_url == settings.api_base
+    assert tuple(ours.limits) == (settings.timeout, settings.deadline, settings.max_retries)
