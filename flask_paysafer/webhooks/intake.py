@@ -176,10 +176,16 @@ _ANSWERS_BY_STATE: dict[str, Answer] = {
 """What needs no handler any more: a person may still replay what is ignored or set aside."""
 
 _CURES = {
-    "signature_missing": "Deliveries carry {header}; see whether a proxy drops it.",
-    "header_malformed": "If PaySafer signs in another form, {scheme} can be set to it.",
+    "signature_missing": (
+        "Deliveries carry {header}, made with {secret}; see whether a proxy drops it."
+    ),
+    "header_malformed": (
+        "It is made with {secret}; if PaySafer signs in another form, {scheme} can be set to it."
+    ),
     "timestamp_too_old": "Check this machine's clock; {tolerance} sets how old a delivery may be.",
-    "timestamp_in_future": "Check this machine's clock.",
+    "timestamp_in_future": (
+        "Check this machine's clock; {tolerance} is for old deliveries and allows no later ones."
+    ),
     "signature_mismatch": (
         "Check that {secret} is the signing secret of this very endpoint and mode, and that "
         "nothing changes the body on its way."

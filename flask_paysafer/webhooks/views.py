@@ -2,6 +2,7 @@
 
 The route answers every method itself and returns responses, never exceptions, so
 no error page, redirect or default of the app stands between PaySafer and the answer.
+Nor does a hook of the app that asks for a login or a token: the signature says who sends.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 _JUDGED = "flask_paysafer.judged"
+_ANSWERED = "flask_paysafer.answered"
+_TOO_MANY_REQUESTS = 429
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -41,6 +44,7 @@ def add_webhook_routes(blueprint: Blueprint, intake: WebhookIntake) -> None:
         strict_slashes=False,  # both forms are served: PaySafer follows no redirect
     )
     blueprint.record(door.open)
+    blueprint.after_request(door.answer_anyway)
     _warn_at_start(intake.config)
 
 
@@ -68,12 +72,26 @@ class WebhookDoor:
 
     def webhook(self) -> Response:
         """Answer a delivery."""
+        request.environ[_ANSWERED] = True
         refusal = self._judgement()
         if refusal is not None:
             return _respond(self._intake.refuse(refusal))
         signature = request.headers.get(signing.HEADER)
         # Whole seconds like the signature's own: the same second is no age at all.
         return _respond(self._intake.receive(request.get_data(), signature, now=int(time.time())))
+
+    def answer_anyway(self, response: Response) -> Response:
+        """Answer in place of a hook that kept the view from running, such as a login wall.
+
+        A delivery that is answered with a login page is lost, or comes again in vain. What
+        says "not now" stands: PaySafer comes again for it, and may be let in then.
+        """
+        if request.endpoint != self._endpoint or _ANSWERED in request.environ:
+            return response
+        if response.status_code == _TOO_MANY_REQUESTS or response.status_code >= 500:
+            return response
+        logger.info("A hook of the app answered %d in the webhook's place.", response.status_code)
+        return self.webhook()
 
     def _judgement(self) -> Refusal | None:
         if _JUDGED not in request.environ:  # the app's request_started is muted

@@ -11,7 +11,8 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
-from flask import Flask, abort, request, request_started
+from flask import Flask, abort, redirect, request, request_started
+from flask.typing import ResponseReturnValue
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
@@ -381,17 +382,35 @@ def test_error_pages_of_the_app_do_not_stand_before_the_answers() -> None:
     assert door.deliver(b"x" * 2000).status_code == 413
 
 
-def test_a_login_hook_lets_the_route_pass_by_its_endpoint() -> None:
+def walled(status: int) -> Door:
+    """A shop with a hook that stops every request, registered before the extension."""
     app = Flask("shop")
+    app.register_error_handler(401, lambda error: redirect("/login"))
 
     @app.before_request
-    def login_required() -> None:
-        if request.endpoint != "paysafer.webhook":
+    def stop() -> ResponseReturnValue:
+        if status == 401:
             abort(401)
+        return redirect("/login") if status == 302 else ("stopped", status)
 
-    door = Door(app)
-    assert door.deliver().status_code == 200
-    assert door.client.get("/account").status_code == 401
+    return Door(app)
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 403])
+def test_a_login_wall_stands_before_all_views_but_this_one(status: int) -> None:
+    door = walled(status)
+    assert door.deliver().json == {"received": True}
+    assert door.dispatcher.dispatched == ["evt_1"]
+    assert door.deliver(signature="").status_code == 400
+    assert door.client.get(PATH).status_code == 405
+    assert door.client.get("/account").status_code == {401: 302}.get(status, status)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_hook_that_says_not_now_is_heard_and_paysafer_comes_again(status: int) -> None:
+    door = walled(status)
+    assert door.deliver().status_code == status
+    assert not door.touched
 
 
 def test_works_below_an_application_root_and_behind_a_proxy() -> None:

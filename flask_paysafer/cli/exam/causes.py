@@ -58,8 +58,9 @@ _ANY_ANSWER = (
     _Rule(
         _redirects("login"),
         Finding(
-            "A login hook of the app redirects the delivery.",
-            'Let the hook pass: if request.endpoint == "paysafer.webhook": return.',
+            "A login wall before the app redirects the delivery.",
+            "Let the middleware or proxy pass the webhook's address; hooks of the app don't "
+            "matter to it.",
         ),
     ),
     _Rule(
@@ -80,15 +81,15 @@ _ANY_ANSWER = (
         _says(400, "csrf"),
         Finding(
             "CSRF protection refuses the delivery, which no browser sends.",
-            "Flask-WTF's CSRFProtect is exempted by itself; for another, exempt the endpoint "
-            "paysafer.webhook.",
+            "Flask-WTF's CSRFProtect and hooks of the app let it pass by themselves; exempt the "
+            "webhook's address in what stands before the app.",
         ),
     ),
     _Rule(
         _status(401, 403, 407),
         Finding(
-            "A login hook, an allow-list or a firewall refuses the delivery.",
-            "Let the endpoint paysafer.webhook pass; see PAYSAFER_WEBHOOK_ALLOWED_NETWORKS.",
+            "A login wall before the app, an allow-list or a firewall refuses the delivery.",
+            "Let the webhook's address pass; see PAYSAFER_WEBHOOK_ALLOWED_NETWORKS.",
         ),
     ),
     _Rule(

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from flask import Flask, abort, redirect, request
+from flask import Flask, request
 from flask.typing import ResponseReturnValue
 from flask_wtf import CSRFProtect
 from werkzeug.serving import make_server
+from werkzeug.utils import redirect
+from werkzeug.wrappers import Request, Response
 from werkzeug.wsgi import get_input_stream
 
 from flask_paysafer import PaySafer
@@ -79,23 +81,27 @@ def flask_wtf(app: Flask) -> None:
     CSRFProtect(app)
 
 
+def _stand_before(app: Flask, answer: Callable[[Request], Response]) -> None:
+    """Answer every request in place of ``app``, as a middleware or a proxy does."""
+
+    def middleware(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+        request = Request(environ)
+        request.get_data()
+        return answer(request)(environ, start_response)
+
+    app.wsgi_app = middleware  # type: ignore[method-assign]
+
+
 def home_grown_csrf(app: Flask) -> None:
-    @app.before_request
-    def check() -> None:
-        if request.method == "POST" and not request.headers.get("X-CSRF"):
-            abort(400, "CSRF token missing")
+    _stand_before(app, lambda request: Response("CSRF token missing", 400))
 
 
 def login_required(app: Flask) -> None:
-    @app.before_request
-    def check() -> ResponseReturnValue:
-        return redirect("/login?next=" + request.path)
+    _stand_before(app, lambda request: redirect("/login?next=" + request.path))
 
 
 def to_https(app: Flask) -> None:
-    @app.before_request
-    def check() -> ResponseReturnValue:
-        return redirect(request.url.replace("http://", "https://"), 301)
+    _stand_before(app, lambda request: redirect(request.url.replace("http://", "https://"), 301))
 
 
 def rewrites_bodies(app: Flask) -> None:

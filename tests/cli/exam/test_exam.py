@@ -62,7 +62,7 @@ FAULTS: list[tuple[Spoil, str, str, str]] = [
     (shops.no_route, "genuine", "The webhook's route is not at this address.", "init_app"),
     (shops.handler_raises, "genuine", "A handler raised for the exam's event", "paysafer_exam"),
     (shops.home_grown_csrf, "genuine", "CSRF protection refuses the delivery", "exempt"),
-    (shops.login_required, "genuine", "A login hook of the app redirects", "request.endpoint"),
+    (shops.login_required, "genuine", "A login wall before the app redirects", "proxy"),
     (shops.to_https, "genuine", "redirects to HTTPS", "Register the https:// address"),
     (shops.rewrites_bodies, "genuine", "Something reads the body and writes it again", "proxy"),
     (shops.believes_everything, "unsigned", "The shop took what it must refuse", "address"),
