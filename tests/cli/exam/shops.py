@@ -81,7 +81,7 @@ def flask_wtf(app: Flask) -> None:
     CSRFProtect(app)
 
 
-def _stand_before(app: Flask, answer: Callable[[Request], Response]) -> None:
+def stand_before(app: Flask, answer: Callable[[Request], Response]) -> None:
     """Answer every request in place of ``app``, as a middleware or a proxy does."""
 
     def middleware(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
@@ -93,15 +93,15 @@ def _stand_before(app: Flask, answer: Callable[[Request], Response]) -> None:
 
 
 def home_grown_csrf(app: Flask) -> None:
-    _stand_before(app, lambda request: Response("CSRF token missing", 400))
+    stand_before(app, lambda request: Response("CSRF token missing", 400))
 
 
 def login_required(app: Flask) -> None:
-    _stand_before(app, lambda request: redirect("/login?next=" + request.path))
+    stand_before(app, lambda request: redirect("/login?next=" + request.path))
 
 
 def to_https(app: Flask) -> None:
-    _stand_before(app, lambda request: redirect(request.url.replace("http://", "https://"), 301))
+    stand_before(app, lambda request: redirect(request.url.replace("http://", "https://"), 301))
 
 
 def rewrites_bodies(app: Flask) -> None:

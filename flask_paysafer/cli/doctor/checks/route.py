@@ -19,8 +19,7 @@ _UNSET = "Webhooks are not set up"
 
 def check_route(patient: Patient) -> Iterator[Finding]:
     """Send the app a forged delivery in this process, and judge its answer."""
-    endpoint = f"{patient.config.name}.webhook"
-    yield _judge(_ask_app(patient), f"The webhook {patient.path}", endpoint)
+    yield _judge(_ask_app(patient), f"The webhook {patient.path}")
 
 
 def _ask_app(patient: Patient) -> Reply:
@@ -59,7 +58,7 @@ def check_public_route(patient: Patient) -> Iterator[Finding]:
     headers = [*_HEADERS.items(), ("Content-Type", "application/json"), ("Host", _host(url))]
     reply = speaker.send("POST", headers, b"{}", chunked=False)
     if reply.status:
-        yield _judge(reply, url, f"{patient.config.name}.webhook")
+        yield _judge(reply, url)
     else:
         yield warning(
             f"{url} can't be reached from here: {reply.error}.",
@@ -72,7 +71,7 @@ def _host(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
-def _judge(reply: Reply, where: str, endpoint: str) -> Finding:
+def _judge(reply: Reply, where: str) -> Finding:
     if reply.status == 400 and _REFUSED in reply.text:
         return ok(f"{where} is reached, and refuses what is forged.")
     if reply.status == 503 and _UNSET in reply.text:
@@ -85,25 +84,26 @@ def _judge(reply: Reply, where: str, endpoint: str) -> Finding:
         return error(
             f"{where} redirects ({reply.status}) to {reply.location:.200}.",
             why="PaySafer follows no redirect: every delivery fails.",
-            cure="Register the address that it leads to; or, if a hook of the app redirects, let "
-            f'it return early for request.endpoint == "{endpoint}".',
+            cure="Register the address that it leads to; or, if a middleware or proxy redirects, "
+            "let it pass this address.",
         )
-    return _judge_status(reply, where, endpoint)
+    return _judge_status(reply, where)
 
 
-def _judge_status(reply: Reply, where: str, endpoint: str) -> Finding:
+def _judge_status(reply: Reply, where: str) -> Finding:
     if reply.status in (401, 403):
         return error(
             f"{where} is refused ({reply.status}) before the extension sees it.",
             why="Every delivery fails: PaySafer does not log in.",
-            cure="Let the login hook, firewall or proxy pass it: in a before_request function, "
-            f'return early for request.endpoint == "{endpoint}".',
+            cure="Let what stands before the app pass it: a middleware, firewall or proxy. Hooks "
+            "of the app don't matter to it.",
         )
     if reply.status == 400:
         return error(
             f"{where} is refused (400) by something else than this extension.",
             why="Every delivery fails; most often it is a CSRF protection.",
-            cure=f'Exempt the endpoint "{endpoint}" from it. Flask-WTF\'s is exempted by itself.',
+            cure="Exempt its address from it. Flask-WTF's, and hooks of the app, let it pass by "
+            "themselves.",
         )
     if reply.status in (404, 405):
         return error(
