@@ -35,6 +35,8 @@ from .driving import (
         (refusal(429), errors.RateLimitError, "rejected"),
         (refusal(500), errors.ServerError, "unknown"),
         (refusal(503), errors.ServerError, "unknown"),
+        (refusal(101), errors.APIError, "unknown"),
+        (refusal(300), errors.APIError, "rejected"),
         (refusal(302), errors.APIError, "rejected"),
         (refusal(303), errors.APIError, "unknown"),
     ],

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from flask_paysafer import errors
-from flask_paysafer.client import operations
+from flask_paysafer.client import PaySaferClient, operations
 from flask_paysafer.resources import Customer
 
 from .driving import OK, World, answer, create, payment, retrieve
@@ -71,3 +71,47 @@ def test_waiting_processes_come_back_apart_after_the_reset() -> None:
         world.drive(create(), OK)
         waits += world.sleeps
     assert waits == [10.0, 12.5, 14.5]
+
+
+def test_a_pace_may_keep_nothing_in_reserve() -> None:
+    assert PaySaferClient(rate_reserve=0)._core.world.budget.reserve == 0.0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x_ratelimit_limit": "100"},
+        {"x_ratelimit_limit": "many", "x_ratelimit_remaining": "0"},
+        {"x_ratelimit_limit": "-1", "x_ratelimit_remaining": "0"},
+        {"x_ratelimit_limit": "٣", "x_ratelimit_remaining": "0"},
+        {"x_ratelimit_limit": "9" * 10, "x_ratelimit_remaining": "0"},
+        {"x_ratelimit_limit": "5", "x_ratelimit_remaining": ""},
+    ],
+)
+def test_headers_that_say_nothing_leave_the_budget_as_it_was(headers: dict[str, str]) -> None:
+    world = World()
+    world.drive(retrieve(), full(7))
+    before = world.surroundings.budget.rate_limit
+    world.drive(retrieve(), answer(200, payment(), **headers))
+    assert before is not None
+    after = world.surroundings.budget.rate_limit
+    assert after is not None
+    assert (after.limit, after.reset_at) == (before.limit, before.reset_at)
+
+
+def test_a_budget_without_a_reset_has_no_moment() -> None:
+    world = World(reserve=0.1)
+    world.drive(retrieve(), full(0, reset="soon"))
+    limit = world.surroundings.budget.rate_limit
+    assert limit is not None
+    assert limit.reset_at is None
+    world.drive(retrieve(), OK)
+    assert world.sleeps == []
+
+
+def test_a_reset_that_has_passed_holds_nobody_back() -> None:
+    world = World(reserve=0.1)
+    world.drive(retrieve(), full(0, reset="5"))
+    world.now += 5.0
+    world.drive(retrieve(), OK)
+    assert world.sleeps == []
