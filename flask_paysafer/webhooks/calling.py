@@ -8,11 +8,15 @@ import logging
 import traceback
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from itertools import dropwhile
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
 
 logger = logging.getLogger(__name__)
+
+_OURS = str(Path(__file__).parents[1])
 
 
 @contextmanager
@@ -62,7 +66,9 @@ def _run(coroutine: Coroutine[Any, Any, Any]) -> None:
 
 
 def describe(error: BaseException) -> str:
-    """Return what is stored of an error: type and message, then where it came from."""
+    """Return what is stored of an error: type and message, then the merchant's frames."""
     summary = "".join(traceback.format_exception_only(error)).strip()
-    frames = "".join(traceback.format_tb(error.__traceback__)).rstrip()
-    return f"{summary}\n\n{frames}" if frames else summary
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = dropwhile(lambda frame: frame.filename.startswith(_OURS), frames)
+    where = "".join(traceback.format_list(list(theirs))).rstrip()
+    return f"{summary}\n\n{where}" if where else summary
