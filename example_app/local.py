@@ -18,7 +18,9 @@ PUBLISHABLE_KEY = "pk_test_dallahroasters"
 @contextmanager
 def local_paysafer(folder: Path, port: int) -> Iterator[str]:
     """Serve a local PaySafer that keeps its payments in ``folder``; yield its URL."""
-    with Sandbox(db=folder / "paysafer.db") as sandbox, sandbox.serve(port=port) as served:
+    # The shop's clock is the real one, also after the sandbox's was moved or stood still.
+    sandbox = Sandbox(db=folder / "paysafer.db", sign_with="wall")
+    with sandbox, sandbox.serve(port=port) as served:
         yield str(served.url)
 
 
