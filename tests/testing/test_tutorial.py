@@ -19,7 +19,7 @@ from .walkthrough import File, Reader, appears, steps
 
 PACKAGE = Path(flask_paysafer.__file__).parents[1]
 PAGE = PACKAGE / "docs" / "tutorial.md"
-SECONDS = 20
+SECONDS = 60
 
 
 def free_port() -> int:

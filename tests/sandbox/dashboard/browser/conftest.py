@@ -16,6 +16,9 @@ from playwright.sync_api import Browser, Page
 from flask_paysafer.sandbox import Sandbox
 from tests.browser import chromium
 
+MILLISECONDS = 30_000
+"""How long a busy machine may take; what is waited for ends the wait."""
+
 OpenPage = Callable[..., Page]
 
 
@@ -39,7 +42,7 @@ def open_page(browser: Browser, sandbox: Sandbox) -> Iterator[OpenPage]:
             )
             stack.callback(context.close)
             page = context.new_page()
-            page.set_default_timeout(10_000)
+            page.set_default_timeout(MILLISECONDS)
             _watch(page, served.url or "", problems)
             page.goto(f"{served.url}/{place}")
             page.wait_for_selector("#rows .sheet", state="attached")
