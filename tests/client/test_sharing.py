@@ -171,6 +171,31 @@ def test_a_closed_asynchronous_client_says_so() -> None:
     asyncio.run(call())
 
 
+class Closing(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Notes that it was closed."""
+
+    is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+def test_closing_a_client_closes_the_transport_it_was_given() -> None:
+    async def use(transport: Closing) -> None:
+        async with AsyncPaySaferClient(SECRET_KEY, transport=transport):
+            assert not transport.is_closed
+
+    blocking, awaited = Closing(), Closing()
+    with PaySaferClient(SECRET_KEY, transport=blocking):
+        assert not blocking.is_closed
+    asyncio.run(use(awaited))
+    assert blocking.is_closed
+    assert awaited.is_closed
+
+
 def test_trusted_certificates_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from flask_paysafer.client import transport
 
