@@ -56,7 +56,7 @@ _OWN_HEADERS = frozenset(
         "transfer-encoding",
     }
 )
-_METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE", "HEAD")
+_METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 _PATH = re.compile(r"(?:[A-Za-z0-9._~/!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+")
 _BOUNDS = ("gt", "gte", "lt", "lte")
 _MAX_PAGE = 100

@@ -15,7 +15,6 @@ __all__ = ["Operation", "Options", "Settlement", "encode", "split"]
 T = TypeVar("T")
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
-_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _KEYED = frozenset({"POST", "PATCH"})
 
 
@@ -73,7 +72,7 @@ class Operation(Generic[T]):
     @property
     def is_read(self) -> bool:
         """Whether it changes nothing at PaySafer."""
-        return self.method in _READS
+        return self.method == "GET"
 
     @property
     def is_repeatable(self) -> bool:

@@ -233,7 +233,7 @@ def test_free_requests_never_leave_the_base_url(client: Any, refuses: Refuses, p
     refuses(client.request, "GET", path)
 
 
-@pytest.mark.parametrize("method", ["", "CONNECT", "TRACE", "GET /x", "GÉT", None])
+@pytest.mark.parametrize("method", ["", "CONNECT", "TRACE", "HEAD", "GET /x", "GÉT", None])
 def test_free_requests_use_methods_that_exist(client: Any, refuses: Refuses, method: Any) -> None:
     refuses(client.request, method, "/x")
 

@@ -127,3 +127,12 @@ def test_a_reply_about_another_object_is_an_error() -> None:
     assert (error.attempts, error.outcome) == (1, "rejected")
     error = World().fail(operations.refund_payment("pay_2", {}), OK)
     assert error.outcome == "unknown"
+
+
+def test_an_answer_without_content_is_an_empty_object() -> None:
+    free = operations.request("DELETE", "/cards/card_1", json=None, query=None, options={})
+    assert World().drive(free, answer(204, b"")) == {}
+
+
+def test_an_answer_without_content_is_no_payment() -> None:
+    assert World().fail(create(), answer(204, b"")).outcome == "unknown"
