@@ -18,6 +18,7 @@ PATHS = {
     "djstripe": "djstripe_view",
     "queued": "queued",
     "gunicorn": "served",
+    "celery": "backlog",
     "checkout": "checkout_page",
     "sandbox": "local_paysafer",
 }
