@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,9 @@ import httpx
 import pytest
 
 from flask_paysafer.client import AsyncPaySaferClient, PaySaferClient, answers
+from flask_paysafer.client.async_wire import AsyncWire
+from flask_paysafer.client.sync_wire import SyncWire
+from flask_paysafer.client.wire import NoAnswer, Send
 from flask_paysafer.errors import (
     APIConnectionError,
     APIError,
@@ -23,6 +27,7 @@ from flask_paysafer.errors import (
 )
 
 from .driving import SECRET_KEY
+from .recording import Recorder
 from .servers import Request, echo, response, serve
 
 Call = Callable[..., Any]
@@ -319,3 +324,13 @@ def test_no_log_of_any_library_shows_keys_cards_or_addresses(
     assert len(caplog.records) > 1
     for secret in (SECRET_KEY, "4242", "example.com"):
         assert secret not in caplog.text
+
+
+def test_a_request_that_has_expired_is_not_sent() -> None:
+    paysafer = Recorder()
+    base_url = "https://api.paysafer.me/v1"
+    expired = Send("GET", f"{base_url}/payments", [], b"", expires=time.monotonic())
+    never_sent = NoAnswer(sent=False, timed_out=True, reason="deadline")
+    assert SyncWire(paysafer, base_url=base_url).send(expired) == never_sent
+    assert asyncio.run(AsyncWire(paysafer, base_url=base_url).send(expired)) == never_sent
+    assert paysafer.requests == []
