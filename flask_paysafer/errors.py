@@ -91,7 +91,7 @@ class PaySaferError(Exception):
         """The key that every attempt of this call carried: ask again with it."""
         self.attempts = attempts
         """How many times the request was sent."""
-        self.outcome = outcome
+        self.outcome: Outcome | None = outcome
         """See :data:`Outcome`; None for errors that are not about a call."""
 
     def __reduce__(self) -> tuple[Any, ...]:
