@@ -33,8 +33,11 @@ class Claim(NamedTuple):
     """Grows with every claim of the row: an older claim can't finish a newer one's work."""
     attempt: int
     """How often this event was claimed since it came in or was replayed, from 1."""
-    is_first: bool = False
-    """Nobody has claimed this event before, so no handler can be done."""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nobody has claimed this event before, so that no handler can be done."""
+        return self.fence == 1
 
 
 class Recorded(NamedTuple):

@@ -112,7 +112,7 @@ class Inbox:
             known = self._record_again(event, payload, row)
             is_wanted_now = known.state == "ignored" and ignored is None
             return known._replace(state="pending") if is_wanted_now else known
-        claim = Claim(key, 1, 1, is_first=True) if state == "processing" else None
+        claim = Claim(key, 1, 1) if state == "processing" else None
         return Recorded(key, event.id, "pending" if claim else state, is_new=True, claim=claim)
 
     def _row(
@@ -225,7 +225,7 @@ class Inbox:
                 return None
             key: int = self._insert(connection, row)
             self.facts.tie(connection, fact, key)
-        return Claim(key, 1, 1, is_first=True)
+        return Claim(key, 1, 1)
 
     def quarantine(
         self,
