@@ -56,5 +56,5 @@ def identify(authorization: str | None) -> Caller:
 
 
 def is_account(name: str) -> bool:
-    """Tell whether ``name`` could be what follows ``sk_test_`` in a key."""
-    return _ACCOUNT.fullmatch(name) is not None
+    """Tell whether ``name`` could be what follows ``sk_test_`` in a key, and is no whole key."""
+    return _ACCOUNT.fullmatch(name) is not None and _KEY.fullmatch(name) is None

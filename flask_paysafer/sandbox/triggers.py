@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any
 
 from . import shapes
@@ -10,6 +11,7 @@ from .engine import Engine
 from .failures import ApiError, invalid
 from .fields import AnyObject, Choice, Record, Text
 from .happenings import HAPPENINGS, Happening, Order
+from .ids import new_id
 from .ledger import Row, shown
 from .realms import Realm, is_account
 
@@ -24,6 +26,9 @@ TRIGGER = Record(
     },
     required=("type",),
 )
+
+_MISSPELT = 0.9
+"""How like a documented type one is that was hardly meant to be another."""
 
 
 def trigger(engine: Engine, given: dict[str, Any]) -> dict[str, Any]:
@@ -84,12 +89,27 @@ def _event_since(account: Account, before: int, event_type: str) -> Row:
 
 
 def _custom(account: Account, order: dict[str, Any]) -> Row:
-    """Send a type that isn't documented yet, for handlers that wait for one."""
-    data = order.get("data")
-    if data is None or not isinstance(data.get("object"), str):
+    """Send a type that isn't documented (yet), for handlers that wait for one."""
+    data = order.get("data", {})
+    if isinstance(data.get("object"), str):
+        return account.emit(order["type"], data)
+    meant = get_close_matches(order["type"], HAPPENINGS, n=1, cutoff=_MISSPELT)
+    if meant:
         raise invalid(
             "type",
-            "not one of the documented types. For a future type give its whole object as data, "
-            'with an "object" that names its kind.',
+            f"not one of the documented types; did you mean {meant[0]}? For a future type give "
+            'its whole object as data, with an "object" that names its kind.',
         )
-    return account.emit(order["type"], data)
+    return account.emit(order["type"], _imagined(account, order) | data)
+
+
+def _imagined(account: Account, order: dict[str, Any]) -> Row:
+    kind = order["type"].partition(".")[0]
+    told: Row = {name: order[name] for name in ("payment", "amount") if name in order}
+    return {
+        "id": new_id(kind),
+        "object": kind,
+        **told,
+        "created": account.now(),
+        "livemode": account.realm.livemode,
+    }

@@ -149,6 +149,7 @@ def test_data_changes_what_can_be_changed(sandbox: Sandbox) -> None:
         ("payment.completed", {"mode": "prod"}, "mode"),
         ("payment.completed", {"amount": 0}, "amount"),
         ("payment.completed", {"account": "short"}, "account"),
+        ("payment.completed", {"account": f"sk_test_{ACCOUNT}"}, "account"),
     ],
 )
 def test_order_that_makes_no_sense_is_refused(
@@ -178,6 +179,12 @@ def test_change_that_changes_nothing_is_refused(sandbox: Sandbox) -> None:
 def test_future_type_is_sent_with_its_whole_object(sandbox: Sandbox) -> None:
     data = {"id": "in_1", "object": "invoice", "livemode": False}
     assert sandbox.trigger("invoice.paid", account=ACCOUNT, data=data)["data"] == data
+
+
+def test_any_type_can_be_sent_without_an_object(sandbox: Sandbox) -> None:
+    event = sandbox.trigger("invoice.paid", account=ACCOUNT, amount=700, data={"number": "7"})
+    assert event["data"]["id"].startswith("invoice_")
+    assert event["data"].items() >= {"object": "invoice", "amount": 700, "number": "7"}.items()
 
 
 def test_only_account_need_not_be_named(client: httpx.Client, sandbox: Sandbox) -> None:
