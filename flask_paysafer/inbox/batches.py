@@ -69,10 +69,11 @@ class Batches:
         return taken[0] if taken else None
 
     def _take(self, claim: Any, due: Select[tuple[int]], at_most: int) -> list[Stored]:
-        with self._database.transaction() as connection:
-            if self._database.dialect in ("postgresql", "sqlite"):
+        if self._database.dialect in ("postgresql", "sqlite"):
+            with self._database.single_write() as connection:
                 rows = list(connection.execute(claim, {"at_most": at_most}))
-            else:
+        else:
+            with self._database.transaction() as connection:
                 rows = self._lock_and_claim(connection, due, at_most)
         return sorted(map(self._stored, rows), key=lambda stored: stored.claim.key)
 

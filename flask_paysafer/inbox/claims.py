@@ -105,11 +105,11 @@ class Claims:
 
     def make_due(self, key: int) -> None:
         """Make an event due now that waits, is failed or was ignored, with all its attempts."""
-        with self._database.transaction() as connection:
+        with self._database.single_write() as connection:
             connection.execute(self._make_due, {"event_key": key})
 
     def renew(self, claim: Claim) -> bool:
         """Begin the claim's lease anew; False if another worker has the event."""
         held = {"event_key": claim.key, "held_fence": claim.fence}
-        with self._database.transaction() as connection:
+        with self._database.single_write() as connection:
             return connection.execute(self._renew, held).rowcount == 1

@@ -143,7 +143,7 @@ class Ledger:
         :param spent: Whether this counts as one of the event's attempts.
         """
         row = {**_held(claim), "wait_ms": round(wait * 1000)}
-        with self._database.transaction() as connection:
+        with self._database.single_write() as connection:
             connection.execute(self._postpone if spent else self._take_back, row)
 
 

@@ -143,7 +143,7 @@ class Inbox:
     def _insert_new(self, row: dict[str, Any]) -> int | None:
         if self.database.has_one_writer and self._look_up(row["event_id"]) is not None:
             return None
-        with self.database.transaction() as connection:
+        with self.database.single_write() as connection:
             key: int | None = self._insert(connection, row)
         return key
 

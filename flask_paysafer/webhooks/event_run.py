@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -87,8 +88,6 @@ class EventRun:
         :param retry_in: Seconds until a failed event is due again; None makes it ``failed``.
         :raises BaseException: what ends the process; the event can be claimed again at once.
         """
-        if self._retrieve is not None:
-            event.bind(self._retrieve)
         try:
             with self._inbox.keeping(claim):
                 leader = self._inbox.facts.leader_of(event)
@@ -143,9 +142,9 @@ class EventRun:
     def _run_claimed(self, claim: Claim, event: Event, retry_in: float | None) -> DispatchResult:
         todo = self._not_done(claim, self.jobs.for_event(event))
         outcome = _Outcome()
-        for job in todo:
+        for job, own_event in zip(todo, self._copies(event, len(todo)), strict=True):
             closes = job is todo[-1] and outcome.is_clean
-            self._run_job(claim, event, job, outcome, closes=closes, final=retry_in is None)
+            self._run_job(claim, own_event, job, outcome, closes=closes, final=retry_in is None)
         if outcome.failures:
             held = self._inbox.ledger.note_failures(claim, outcome.failures, retry_in=retry_in)
             return "failed" if held else "busy"
@@ -155,6 +154,14 @@ class EventRun:
         if not todo:
             outcome.held = self._inbox.ledger.note_done(claim, None, closes=True)
         return self._done(event) if outcome.held else "busy"
+
+    def _copies(self, event: Event, count: int) -> list[Event]:
+        """Return an event for each job, so that none sees what another made of it."""
+        copies = [event] if count == 1 else [deepcopy(event) for _ in range(count)]
+        if self._retrieve is not None:
+            for one in copies:
+                one.bind(self._retrieve)
+        return copies
 
     def _run_job(
         self,

@@ -14,7 +14,8 @@ from sqlalchemy import select
 
 from flask_paysafer import signals
 from flask_paysafer.resources import Event
-from tests.inbox.events import event_body
+from flask_paysafer.webhooks.dispatch import EventRun, InlineDispatcher
+from tests.inbox.events import deliver, event_body
 
 from .conftest import OpenShop
 from .shops import Shop
@@ -96,6 +97,32 @@ def test_each_handler_has_a_context_of_its_own(shop: Shop) -> None:
     shop.deliver()
 
     assert found == [(shop.app, False), (shop.app, False)]
+
+
+def test_handler_that_changes_the_event_changes_its_own(shop: Shop) -> None:
+    seen: list[Any] = []
+
+    @shop.on("payment.completed", name="careless")
+    def careless(event: Event) -> None:
+        event.data["amount"] = 1
+
+    shop.on("payment.completed", name="careful")(lambda event: seen.append(event.data.amount))
+    shop.deliver()
+
+    assert seen == [15000]
+
+
+def test_handler_can_ask_for_the_object_as_it_is_now(shop: Shop) -> None:
+    run = EventRun(
+        shop.app, shop.registry, shop.inbox, db=shop.db, retrieve=lambda event: event.data
+    )
+    seen: list[str] = []
+    for name in ("one", "two"):
+        shop.on("payment.completed", name=name)(lambda event: seen.append(event.refresh().id))
+
+    deliver(shop.inbox, InlineDispatcher(run, shop.inbox), event_body())
+
+    assert seen == ["pay_1", "pay_1"]
 
 
 def test_async_handler_runs_to_its_end(shop: Shop) -> None:
