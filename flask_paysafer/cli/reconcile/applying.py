@@ -16,6 +16,7 @@ from ...inbox.records import Claim
 from ...resources import Event
 from ...state import AppState
 from ...webhooks.backlog import wait_before
+from ...webhooks.event_run import UNREADABLE
 from .payments import event_of
 from .search import Missed
 from .told import Told
@@ -76,6 +77,8 @@ class Applying:
         stored = self._state.inbox.claims.take_stored(event_key)
         if stored is None:
             return "busy"
+        if stored.payload is None:
+            return _OUTCOMES[self._state.event_run.give_up(stored.claim, None, UNREADABLE)]
         return self._run(stored.claim, Event.from_json(stored.payload))
 
     def _run(self, claim: Claim, event: Event) -> Outcome:
