@@ -19,6 +19,8 @@ PATHS = {
     "queued": "queued",
     "gunicorn": "served",
     "celery": "backlog",
+    "growth": "growth",
+    "memory": "memory",
     "checkout": "checkout_page",
     "sandbox": "local_paysafer",
 }
