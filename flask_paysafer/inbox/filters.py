@@ -24,12 +24,18 @@ class EventFilter:
     until: int | None = None
     """Received before this moment, in UTC milliseconds."""
 
+    @property
+    def is_of_unfinished(self) -> bool:
+        """Whether the index of unfinished events holds all that is asked for."""
+        return bool(self.states) and not set(self.states) & {"done", "ignored"}
+
     def conditions(self, event: Table) -> list[ColumnElement[bool]]:
         """Return the filter in SQL."""
         found: list[ColumnElement[bool]] = []
         if self.states:
             found.append(event.c.state.in_(self.states))
-            found.extend(_indexed(event, self.states))
+        if self.is_of_unfinished:
+            found.append(_is_indexed(event, self.states))
         if self.types:
             found.append(or_(*(_is_type(event, wanted) for wanted in self.types)))
         if self.object_id is not None:
@@ -41,13 +47,11 @@ class EventFilter:
         return found
 
 
-def _indexed(event: Table, states: Sequence[State]) -> list[ColumnElement[bool]]:
+def _is_indexed(event: Table, states: Sequence[State]) -> ColumnElement[bool]:
     """Say what is true of ``due_at`` in these states, so that its index finds the rows."""
     if set(states) <= {"failed", "quarantined"}:
-        return [event.c.due_at >= NEVER]
-    if set(states) <= {"pending", "processing"}:
-        return [event.c.due_at < NEVER]
-    return []
+        return event.c.due_at >= NEVER
+    return event.c.due_at.is_not(None)
 
 
 def _is_type(event: Table, wanted: str) -> ColumnElement[bool]:

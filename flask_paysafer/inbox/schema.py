@@ -104,12 +104,13 @@ def _body() -> TypeEngine[bytes]:
 
 def _event(metadata: MetaData) -> Table:
     due_at = Column("due_at", BigInteger)
+    account = Column("account", _exact(64), nullable=False)
     unfinished = due_at.is_not(None)
     return Table(
         "paysafer_event",
         metadata,
         Column("key", _row_key(), primary_key=True, autoincrement=True),
-        Column("account", _exact(64), nullable=False),
+        account,
         Column("event_id", _exact(255), nullable=False),
         Column("type", _exact(255), nullable=False),
         Column("object_id", _exact(255)),
@@ -128,6 +129,8 @@ def _event(metadata: MetaData) -> Table:
         UniqueConstraint("account", "event_id", name="paysafer_event_once"),
         Index(
             "paysafer_event_unfinished",
+            # With the account first SQLite takes this index and not the one of the ids.
+            account,
             due_at,
             postgresql_where=unfinished,
             sqlite_where=unfinished,
