@@ -11,10 +11,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, literal_column
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.sql.dml import Insert, ReturningInsert
 
 from .errors import InboxUnavailableError
 from .schema import Tables
@@ -112,32 +114,32 @@ class Database:
         # Shares the engine's pool; psycopg changes the mode without asking the server.
         return self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
+    def relaxed(self, statement: Insert) -> Insert | ReturningInsert[Any]:
+        """Return the statement as :meth:`relaxed_write` is to carry it out."""
+        if self.dialect != "postgresql":
+            return statement
+        # Said in the statement itself, it holds for its own commit and saves three trips.
+        return statement.returning(literal_column("set_config('synchronous_commit', 'off', true)"))
+
     @contextmanager
-    def relaxed_transaction(self) -> Iterator[Connection]:
-        """Give a transaction that a power cut may undo: for what is only good to know.
+    def relaxed_write(self) -> Iterator[Connection]:
+        """Give a connection for one statement that a power cut may undo: good to know, no more.
 
         On the merchant's own SQLite engine it is an ordinary one: without a write-ahead
         log, weaker synchronisation could damage the file.
         """
-        before, after = self._relaxing
+        if not (self.dialect == "sqlite" and self.is_own):
+            with self.single_write() as connection:
+                yield connection
+            return
         with translated_errors(), self.engine.connect() as connection:
-            if before is not None:
-                connection.exec_driver_sql(before)
+            connection.exec_driver_sql("PRAGMA synchronous = NORMAL")
             try:
                 yield connection
                 connection.commit()
             finally:
                 connection.rollback()
-                if after is not None:
-                    connection.exec_driver_sql(after)
-
-    @property
-    def _relaxing(self) -> tuple[str | None, str | None]:
-        if self.dialect == "postgresql":
-            return "SET LOCAL synchronous_commit = off", None
-        if self.dialect == "sqlite" and self.is_own:
-            return "PRAGMA synchronous = NORMAL", "PRAGMA synchronous = FULL"
-        return None, None
+                connection.exec_driver_sql("PRAGMA synchronous = FULL")
 
 
 @contextmanager

@@ -77,8 +77,11 @@ class Inbox:
         by_id = (event.c.account == account, event.c.event_id == bindparam("event_id"))
         self._find = Prepared(select(event.c.key, event.c.state, event.c.digest).where(*by_id))
         self._find_body = select(event.c.payload, event.c.encrypted).where(*by_id)
-        delivery = insert(database.tables.delivery).values(delivered_at=now_ms())
-        self._note_delivery = Prepared(delivery)
+
+    @cached_property
+    def _note_delivery(self) -> Prepared:
+        note = insert(self.database.tables.delivery).values(delivered_at=now_ms())
+        return Prepared(self.database.relaxed(note))
 
     @cached_property
     def _insert(self) -> InsertAbsent:
@@ -166,7 +169,7 @@ class Inbox:
 
     def _count_delivery(self, known: _Known, verified_with: str | None) -> None:
         row = {"event_key": known.key, "found": known.state, "verified_with": verified_with}
-        with self.database.relaxed_transaction() as connection:
+        with self.database.relaxed_write() as connection:
             self._note_delivery.execute(connection, row)
 
     def _holds_same(self, event_id: str, payload: bytes) -> bool:
