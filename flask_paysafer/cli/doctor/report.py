@@ -49,10 +49,14 @@ def _sums(results: Sequence[Result]) -> str:
     if not counts["error"] and not counts["warning"]:
         return click.style("All is well.", fg="green", bold=True)
     return ", ".join(
-        click.style(f"{counts[level]} {level}", fg=_COLOURS[level])
+        click.style(_counted(counts[level], level), fg=_COLOURS[level])
         for level in LEVELS
         if counts[level]
     )
+
+
+def _counted(count: int, level: str) -> str:
+    return f"{count} {level}" if count == 1 or level == "ok" else f"{count} {level}s"
 
 
 def json_of(results: Sequence[Result]) -> str:

@@ -11,13 +11,17 @@ from flask_paysafer.sandbox import Sandbox
 from tests.cli.shop import SETTINGS, KitShop
 
 
-def test_shows_a_table_with_cause_and_cure(shop: KitShop) -> None:
+def test_shows_a_table_with_cause_and_cure(
+    shop: KitShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path.parent))
+
     result = shop.run("doctor", "--offline")
 
     assert "warning  No handler is registered for any event." in result.output
     assert "         Why:  Events are stored as ignored" in result.output
     assert '         Cure: Register one with @paysafer.on("payment.completed")' in result.output
-    assert "1 warning" in result.output
+    assert "2 warnings, " in result.output
 
 
 def test_strict_takes_warnings_for_errors(
@@ -86,3 +90,23 @@ def test_forwarded_headers_that_are_heeded(tmp_path: Path) -> None:
     output = app.test_cli_runner().invoke(args=["paysafer", "doctor", "--offline"]).output
 
     assert "The app heeds a proxy's forwarded headers." in output
+
+
+def test_its_own_forgery_is_not_in_the_log(shop: KitShop, caplog: pytest.LogCaptureFixture) -> None:
+    shop.run("doctor", "--offline")
+
+    assert "refused" not in caplog.text
+
+
+@pytest.mark.parametrize(("mode", "level"), [("live", "error"), ("test", "warning")])
+def test_an_inbox_in_a_temporary_folder_is_worst_where_money_moves(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, level: str
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path.parent))
+    keys = {f"PAYSAFER_{kind}_KEY": None for kind in ("SECRET", "PUBLISHABLE")}
+    shop = KitShop(sandbox, tmp_path, **{**keys, "PAYSAFER_SECRET_KEY": f"sk_{mode}_kitshop12"})
+
+    findings = shop.json("doctor", "--offline")["findings"]
+
+    [found] = [one for one in findings if "temporary folder" in one["what"]]
+    assert found["level"] == level

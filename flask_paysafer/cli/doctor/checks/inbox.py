@@ -63,7 +63,8 @@ def _sqlite(engine: Engine, patient: Patient) -> Iterator[Finding]:
             cure=f"Use a file or a server: {_where(patient)}.",
         )
     elif _is_temporary(Path(str(path)).resolve()):
-        yield error(
+        find = error if patient.config.livemode else warning
+        yield find(
             f"The inbox's file is in a temporary folder: {path}.",
             why="It is deleted by a restart, and with it the memory of what is done.",
             cure=f"Put it where data is kept, and see {_where(patient)}.",
