@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -35,6 +35,7 @@ class Texts:
     """The texts and amounts of one page, in its language."""
 
     def __init__(self, locale: str | None = None) -> None:
+        self._babel = _flask_babel()
         self.locale = locale or _locale_of_request()
         """A language tag, such as ``ar`` or ``en-AE``."""
         language = self.locale.partition("-")[0]
@@ -53,11 +54,10 @@ class Texts:
         return format_money(money, self.locale)
 
     def _translated(self, english: str) -> str | None:
-        babel = _flask_babel()
-        if babel is None:
+        if self._babel is None:
             return None
-        with _forced(babel, self.locale):
-            text: str = babel.gettext(english)
+        with _forced(self._babel, self.locale):
+            text: str = self._babel.gettext(english)
         return text if text != english else None
 
 
@@ -66,6 +66,7 @@ def normalised(locale: Any) -> str:
     return str(locale).replace("_", "-")
 
 
+@lru_cache(maxsize=1024)
 def format_money(money: Money, locale: str) -> str:
     """Return the sum as people of ``locale`` write it, or ``AED 150.00`` without Babel."""
     try:
