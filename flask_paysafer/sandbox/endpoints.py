@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .account import Account, Result
+from .courier import link_problem
 from .failures import invalid
 from .ids import random_text
 from .ledger import Row, shown
@@ -12,8 +13,12 @@ from .shapes import CREATE_ENDPOINT
 
 
 def create(account: Account, data: dict[str, Any]) -> Result:
-    """Register an address; this answer alone holds the signing secret."""
-    problem = account.link_problem(data["url"])
+    """Register an address; this answer alone holds the signing secret.
+
+    It may be anywhere, as at PaySafer. Whether anything is sent there is the courier's
+    to say: each delivery tells.
+    """
+    problem = link_problem(data["url"], allow_remote=True)
     if problem:
         raise invalid("url", problem)
     secret = f"whsec_{random_text(32)}"
@@ -31,7 +36,13 @@ def create(account: Account, data: dict[str, Any]) -> Result:
 
 
 def register(account: Account, url: str) -> Row:
-    """Return the endpoint of this address with its secret; make one if there is none."""
+    """Return the endpoint of this address with its secret; make one if there is none.
+
+    :raises ApiError: 400 for an address that nothing would be sent to.
+    """
+    problem = account.link_problem(url)
+    if problem:
+        raise invalid("url", problem)
     for endpoint in account.shelf("webhook_endpoint").rows.values():
         if endpoint["url"] == url:
             return {**shown(endpoint), "secret": endpoint["_secret"]}

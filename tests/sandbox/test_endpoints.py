@@ -33,16 +33,20 @@ def test_unknown_types_are_refused(client: httpx.Client, events: object) -> None
     assert error["param"].startswith("enabled_events")
 
 
-def test_remote_address_is_refused_with_the_cure(client: httpx.Client) -> None:
-    error = client.post("/webhook-endpoints", json={"url": "https://shop.example/"}).json()["error"]
-    assert error["param"] == "url"
-    assert "--allow-remote-webhooks" in error["message"]
-
-
-def test_remote_address_is_taken_where_allowed() -> None:
-    with Sandbox(allow_remote_webhooks=True) as sandbox, client_of(sandbox) as client:
+def test_remote_address_is_taken_and_each_delivery_says_why_nothing_is_sent() -> None:
+    with Sandbox() as sandbox, client_of(sandbox) as client:
         answer = client.post("/webhook-endpoints", json={"url": "https://shop.example/"})
-    assert answer.status_code == 200
+        assert answer.status_code == 200
+        client.post("/customers")
+        sandbox.advance(0)
+        [attempt] = sandbox.deliveries()[0]["attempts"]
+    assert "--allow-remote-webhooks" in attempt["error"]
+
+
+@pytest.mark.parametrize("url", ["nowhere", "ftp://shop.example/", "https://", "https://a:b@c/"])
+def test_what_is_no_address_is_refused(client: httpx.Client, url: str) -> None:
+    error = client.post("/webhook-endpoints", json={"url": url}).json()["error"]
+    assert (error["code"], error["param"]) == ("parameter_invalid", "url")
 
 
 def test_deleted_endpoint_is_gone(client: httpx.Client) -> None:
