@@ -17,6 +17,9 @@ from .events import build_event
 
 __all__ = ["Deliver", "state_of"]
 
+Deliverable = str | bytes | Mapping[str, Any]
+"""A documented type, an event, or the bytes of a delivery."""
+
 
 class Deliver:
     """Delivers one event per call and returns the app's answer.
@@ -29,10 +32,9 @@ class Deliver:
 
     def __call__(
         self,
-        event: str | bytes | Mapping[str, Any],
-        /,
-        *,
+        *given: Flask | Deliverable,
         app: Flask | None = None,
+        event: Deliverable | None = None,
         account: str | None = None,
         timestamp: float | None = None,
         signature: str | None = None,
@@ -40,6 +42,7 @@ class Deliver:
     ) -> TestResponse:
         """Sign and deliver ``event``; handlers run as they would in production.
 
+        :param given: The event, or the app and the event.
         :param event: A documented type, such as ``"payment.completed"``; an event (of the
             builders, or any mapping); or the bytes of a delivery.
         :param app: Instead of the ``app`` fixture.
@@ -50,14 +53,23 @@ class Deliver:
         :raises ConfigurationError: if the app has no PaySafer, or no webhook secret.
         :raises OverrideError: for a type or field that doesn't exist.
         """
+        app, event = _told_apart((*given, app, event))
         state = state_of(app or self._find_app(), account)
         payload = _payload(event, fields, state.config)
         return deliver(state.app, state.config, payload, timestamp=timestamp, signature=signature)
 
 
-def _payload(
-    event: str | bytes | Mapping[str, Any], fields: dict[str, Any], config: Config
-) -> bytes:
+def _told_apart(
+    given: tuple[Flask | Deliverable | None, ...],
+) -> tuple[Flask | None, Deliverable]:
+    apps = [one for one in given if isinstance(one, Flask)]
+    events = [one for one in given if one is not None and not isinstance(one, Flask)]
+    if len(apps) > 1 or len(events) != 1:
+        raise TypeError("Give paysafer_deliver one event, and the app if it has to be named.")
+    return (apps[0] if apps else None), events[0]
+
+
+def _payload(event: Deliverable, fields: dict[str, Any], config: Config) -> bytes:
     if isinstance(event, str):
         event = build_event(event, **{"livemode": bool(config.livemode), **fields})
     elif fields:

@@ -63,6 +63,25 @@ def test_mappings_and_bytes_are_delivered_as_they_are(run: Run) -> None:
     """).assert_outcomes(passed=1)
 
 
+def test_the_app_may_be_named_in_any_place(run: Run) -> None:
+    run("""
+        import pytest
+        from flask_paysafer.testing import payment_completed
+
+        def test_places(app, paysafer_deliver):
+            event = payment_completed()
+            assert paysafer_deliver(app, payment_completed()).json == {"received": True}
+            assert paysafer_deliver(app, event=event).json == {"received": True}
+            assert paysafer_deliver(event, app=app).json["duplicate"]
+            assert paysafer_deliver(event=event).json["duplicate"]
+
+        def test_one_event(app, paysafer_deliver):
+            for wrong in [(), (app,), (app, app, "payment.failed"), ("payment.failed", b"{}")]:
+                with pytest.raises(TypeError, match="one event"):
+                    paysafer_deliver(*wrong)
+    """).assert_outcomes(passed=2)
+
+
 def test_refusals_can_be_tested(run: Run) -> None:
     run("""
         import time
