@@ -181,6 +181,7 @@ CASES = [
         "PAYSAFER_WEBHOOK_SECRET holds an example value.",
         "Replace it by your own",
         {"PAYSAFER_WEBHOOK_SECRET": "whsec_your_secret_here"},
+        level="warning",  # with test keys no money is behind it
     ),
     Case(
         "tolerance of zero",

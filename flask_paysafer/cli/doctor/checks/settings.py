@@ -57,7 +57,7 @@ def _examples(patient: Patient) -> Iterator[Finding]:
         }
     for suffix, value in values.items():
         if _EXAMPLE.search(value):
-            yield error(
+            yield (error if config.livemode else warning)(
                 f"{patient.setting(suffix)} holds an example value.",
                 why="Anybody can know it: with the secret, anybody can send paid orders.",
                 cure="Replace it by your own from the PaySafer Dashboard.",
