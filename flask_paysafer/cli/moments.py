@@ -13,7 +13,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 
 class Age(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases alone
-    """A length of time: ``90d``, ``48h``, ``15m``."""
+    """A length of time: ``90d``, ``48h``, ``15m``; a number alone is days."""
 
     name = "age"
 
@@ -21,7 +21,7 @@ class Age(click.ParamType):  # type: ignore[type-arg]  # generic in newer releas
         """Return the length of time."""
         if isinstance(value, timedelta):
             return value
-        match = _AGE.fullmatch(value)
+        match = _AGE.fullmatch(f"{value}d" if value.isdecimal() else value)
         if match is None:
             self.fail("write a number and a unit, such as 90d, 48h or 15m.", param, ctx)
         return timedelta(**{_UNITS[match[2]]: int(match[1])})

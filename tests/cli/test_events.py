@@ -134,6 +134,14 @@ def test_replay_of_a_failed_event_runs_what_is_not_done(shop: Shop) -> None:
     assert listed(shop, "--state", "failed") == []
 
 
+def test_replay_of_what_is_named_and_not_done_asks_nothing(shop: Shop) -> None:
+    result = shop.run("events", "replay", "evt_failed", "evt_ignored")
+
+    assert result.exit_code == 0
+    assert result.stdout.endswith("2 done\n")
+    assert shop.seen == [("fulfil", "evt_failed")]
+
+
 def test_replay_of_a_done_event_is_on_purpose(shop: Shop) -> None:
     result = shop.run("events", "replay", "evt_done", answer="n\n")
     assert "run handlers that are done a second time?" in result.stdout
@@ -195,7 +203,11 @@ def test_prune_keeps_what_failed(shop: Shop) -> None:
     )
     assert len(listed(shop)) == 3
 
-    shop.run("events", "prune", "--older-than", "0s", "--yes")
+    shop.run("events", "prune", "--days", "0")
+    assert listed(shop) == ["evt_failed"]
+
+    failed = ("events", "prune", "--older-than", "0s", "--state", "failed")
+    assert shop.run(*failed, answer="n\n").exit_code == 1
     assert listed(shop) == ["evt_failed"]
 
     shop.run("events", "prune", "--older-than", "0s", "--state", "failed", "--yes")

@@ -47,10 +47,11 @@ def _shown(endpoint: WebhookEndpoint) -> dict[str, Any]:
 
 
 @endpoints.command()
+@click.argument("site", metavar="[URL]", required=False)
 @click.option(
     "--url",
-    help="The webhook's address, or the site's alone. By default made from SERVER_NAME and "
-    "PREFERRED_URL_SCHEME.",
+    help="The webhook's address, or the site's alone: the same as URL. By default made from "
+    "SERVER_NAME and PREFERRED_URL_SCHEME.",
 )
 @click.option(
     "--event",
@@ -67,10 +68,16 @@ def _shown(endpoint: WebhookEndpoint) -> dict[str, Any]:
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 @with_state
 def create(
-    state: AppState, *, url: str | None, events: tuple[str, ...], env_file: Path | None, yes: bool
+    state: AppState,
+    *,
+    site: str | None,
+    url: str | None,
+    events: tuple[str, ...],
+    env_file: Path | None,
+    yes: bool,
 ) -> None:
     """Have PaySafer send events to this app, and show the signing secret, once."""
-    address = webhook_url(state, url)
+    address = webhook_url(state, url or site)
     setting = state.config.setting("WEBHOOK_SECRET")
     _check_reachable(state, address)
     _check_types(events)
@@ -132,10 +139,9 @@ def _show(made: WebhookEndpoint, setting: str) -> None:
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 @with_state
 def delete(state: AppState, endpoint_id: str, *, yes: bool) -> None:
-    """Have PaySafer send nothing more to the endpoint called ID."""
+    """Have PaySafer send nothing more to the endpoint called ID. Asks if it is live."""
     endpoint = state.client.webhook_endpoints.retrieve(endpoint_id)
-    mode = "live" if endpoint.get("livemode") else "test"
-    if not yes:
-        click.confirm(f"Delete the {mode} endpoint {endpoint.url}?", abort=True)
+    if endpoint.get("livemode") and not yes:
+        click.confirm(f"Delete the live endpoint {endpoint.url}?", abort=True)
     state.client.webhook_endpoints.delete(endpoint_id)
     click.echo(f"Deleted {endpoint_id}. Take its secret out of the settings, too.")

@@ -39,7 +39,8 @@ def replay(
     """Handle events once more: those named, or those that the filters choose.
 
     Handlers that are done stay done, except for an event that is done as a whole: that
-    one is replayed on purpose. Handlers get the same idempotency keys as before.
+    one is replayed on purpose. Handlers get the same idempotency keys as before. It asks
+    before it replays what filters choose, or what is done.
     """
     rows = _chosen(state, event_ids, filters)
     if dry_run:
@@ -48,7 +49,7 @@ def replay(
     if not rows:
         click.echo("No such events.")
         return
-    if not yes:
+    if not yes and (not event_ids or again or any(row.state == "done" for row in rows)):
         click.confirm(_question(rows, handler, again=again), abort=True)
     _replay_all(state, rows, handler, again=again)
 
@@ -96,7 +97,15 @@ def sweep(state: AppState, limit: int) -> None:
 
 
 @click.command("prune")
-@click.option("--older-than", type=AGE, required=True, metavar="AGE", help="Such as 90d.")
+@click.option(
+    "--older-than",
+    "--days",
+    "older_than",
+    type=AGE,
+    required=True,
+    metavar="AGE",
+    help="Such as 90d; a number alone is days.",
+)
 @click.option(
     "--state",
     "states",
@@ -112,7 +121,8 @@ def prune(
 ) -> None:
     """Delete old events with their deliveries, runs and errors.
 
-    A pruned event that PaySafer sends again is a new one: keep what may still come.
+    A pruned event that PaySafer sends again is a new one: keep what may still come. It asks
+    before it deletes events in states that you name.
     """
     until = state.inbox.browser.now() - round(older_than.total_seconds() * 1000)
     wanted = EventFilter(states=states or PRUNED, until=until)
@@ -120,7 +130,7 @@ def prune(
     click.echo(f"{count} events are older than {shown(until)} UTC.")
     if dry_run or not count:
         return
-    if not yes:
+    if states and not yes:
         click.confirm("Delete them for good?", abort=True)
     with click.progressbar(length=count, label="Pruning") as bar:
         for deleted in state.inbox.upkeep.prune(wanted):

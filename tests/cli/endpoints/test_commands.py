@@ -80,6 +80,16 @@ class TestLive:
         assert "events about real money" in result.output
         assert shop.sandbox.objects("webhook_endpoint") == []
 
+    def test_asks_before_it_deletes_a_live_endpoint(self, shop: KitShop) -> None:
+        shop.run("endpoints", "create", self.URL, "--yes")
+        [endpoint] = shop.json("endpoints", "list")
+
+        assert shop.run("endpoints", "delete", endpoint["id"], answers="n\n").exit_code == 1
+        assert shop.json("endpoints", "list")
+
+        assert shop.run("endpoints", "delete", endpoint["id"], answers="y\n").exit_code == 0
+        assert shop.json("endpoints", "list") == []
+
     def test_refuses_an_address_that_live_events_do_not_reach(self, shop: KitShop) -> None:
         result = shop.run("endpoints", "create", "--url", URL, "--yes")
 
@@ -109,15 +119,11 @@ def test_lists_the_endpoints(shop: KitShop) -> None:
     assert endpoint["id"] in shop.run("endpoints", "list").output
 
 
-def test_deletes_an_endpoint_after_asking(shop: KitShop) -> None:
-    shop.run("endpoints", "create", "--url", URL)
+def test_deletes_an_endpoint(shop: KitShop) -> None:
+    shop.run("endpoints", "create", URL)
     [endpoint] = shop.json("endpoints", "list")
 
-    kept = shop.run("endpoints", "delete", endpoint["id"], answers="n\n")
-    assert kept.exit_code == 1
-    assert shop.json("endpoints", "list")
-
-    assert shop.run("endpoints", "delete", endpoint["id"], answers="y\n").exit_code == 0
+    assert shop.run("endpoints", "delete", endpoint["id"]).exit_code == 0
     assert shop.json("endpoints", "list") == []
 
 
