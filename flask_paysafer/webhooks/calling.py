@@ -42,10 +42,19 @@ def fresh_context(app: Flask) -> Iterator[None]:
 
 
 def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-    """Call a function or run a coroutine function to its end."""
+    """Call a function or run a coroutine function to its end.
+
+    :raises TypeError: if it returns what has not run yet, such as a generator.
+    """
     result = function(*args, **kwargs)
     if inspect.iscoroutine(result):
         _run(result)
+    elif inspect.isgenerator(result) or inspect.isasyncgen(result) or inspect.isawaitable(result):
+        # Its body never ran: taken for done, the event's effect would be lost without a word.
+        raise TypeError(
+            f"It returned a {type(result).__name__}, which nothing runs. "
+            "Write it as a plain function or an async one, without yield."
+        )
 
 
 def _run(coroutine: Coroutine[Any, Any, Any]) -> None:

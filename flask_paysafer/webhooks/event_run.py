@@ -145,6 +145,8 @@ class EventRun:
         for job, own_event in zip(todo, self._copies(event, len(todo)), strict=True):
             closes = job is todo[-1] and outcome.is_clean
             self._run_job(claim, own_event, job, outcome, closes=closes, final=retry_in is None)
+            if not outcome.held:  # another worker has the event, and runs the rest
+                break
         if outcome.failures:
             held = self._inbox.ledger.note_failures(claim, outcome.failures, retry_in=retry_in)
             return "failed" if held else "busy"

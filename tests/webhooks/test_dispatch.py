@@ -198,6 +198,42 @@ def test_worker_that_lost_its_lease_cannot_finish_the_event(open_shop: OpenShop)
     assert here.inbox.claims.state_of(1) == "processing"
 
 
+@plain_only
+def test_worker_that_lost_its_lease_leaves_the_other_handlers_alone(open_shop: OpenShop) -> None:
+    here, there = open_shop(), open_shop()
+    body, seen = event_body("evt_1"), []
+
+    def first(event: Event) -> None:
+        if not seen:
+            seen.append("first, held up")
+            _run_out_leases(here)
+            assert there.deliver(body).result == "done"
+
+    for worker in (here, there):
+        worker.on("payment.completed", name="first")(first)
+        worker.on("payment.completed", name="second")(lambda event: seen.append("second"))
+
+    assert here.deliver(body).result == "busy"
+    assert seen == ["first, held up", "second"]
+    assert here.inbox.claims.state_of(1) == "done"
+
+
+def test_handler_whose_body_never_ran_is_not_taken_for_done(shop: Shop) -> None:
+    @shop.on("payment.completed", name="generator")
+    def generator(event: Event) -> Any:
+        yield event
+
+    @shop.on("payment.completed", name="stream")
+    async def stream(event: Event) -> Any:
+        yield event
+
+    assert shop.deliver().result == "failed"
+    assert [(name, "nothing runs" in error) for name, _, error in failures(shop)] == [
+        ("generator", True),
+        ("stream", True),
+    ]
+
+
 def test_process_exit_leaves_the_event_claimable(shop: Shop) -> None:
     seen: list[str] = []
 
