@@ -19,7 +19,8 @@ The rules:
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import errors
@@ -66,8 +67,16 @@ MAX_LISTED = 2000
 class Settler:
     """Asks PaySafer about attempts and notes what it says."""
 
-    def __init__(self, client: PaySaferClient, store: CheckoutStore, *, deadline: float) -> None:
+    def __init__(
+        self,
+        client: PaySaferClient,
+        store: CheckoutStore,
+        *,
+        deadline: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = client
+        self._clock = clock
         self._store = store
         self._reading_time = min(READING_TIME, deadline)
         self.lease = deadline + 5.0
@@ -207,14 +216,14 @@ class Settler:
 
     def _listed(self, attempt: Attempt, reach: float) -> tuple[Mapping[str, Any] | None, bool]:
         """Return the attempt's payment, and whether the list was read far enough."""
-        oldest = int(attempt.begun_at - reach)
+        oldest, ends = int(attempt.begun_at - reach), self._clock() + self._reading_time
         page = self._client.payments.list(
             limit=100, created={"gte": oldest}, deadline=self._reading_time
         )
         for count, payment in enumerate(page):
             if is_of(payment, attempt):
                 return payment, True
-            if count >= MAX_LISTED:
+            if count >= MAX_LISTED or self._clock() > ends:  # each page has a deadline of its own
                 return None, False
         return None, True
 

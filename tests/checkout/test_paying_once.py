@@ -6,11 +6,13 @@ import json
 import logging
 import threading
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import httpx
 import pytest
 
+from flask_paysafer.checkout.settling import READING_TIME
 from flask_paysafer.checkout.texts import catalogue
 from flask_paysafer.money import Money
 from flask_paysafer.sandbox import Sandbox
@@ -320,6 +322,18 @@ def test_a_list_that_was_not_read_to_its_end_frees_nothing(
     assert shop.phase() == "checking"
 
 
+def test_looking_through_a_slow_list_takes_no_longer_than_its_time(
+    shop: Shop, sandbox: Sandbox
+) -> None:
+    sandbox.fault("error-500", **CREATE)
+    shop.send(token=shop.token())
+    for _ in range(5):
+        shop.paysafer_payment("pm_card_visa")
+    shop.let_time_pass(30 * HOUR)
+    shop.checkout._settler._clock = count(step=READING_TIME / 2).__next__
+    assert shop.phase() == "checking"
+
+
 def test_a_refusal_after_a_lost_answer_is_not_believed_at_once(
     shop: Shop, sandbox: Sandbox
 ) -> None:
@@ -534,6 +548,7 @@ def test_an_unsafe_challenge_address_is_not_followed(shop: Shop, url: str) -> No
     answering(shop, lambda payment: payment | {"next_action": action})
     page = shop.pay(CHALLENGE)
     assert url not in page.text
+    assert 'href="None"' not in page.text
     assert TEXTS["other_card"] in page.text
 
 
