@@ -127,11 +127,21 @@ class Renderer:
 def checked_reference(reference: object) -> str:
     """Return an order's reference as text that fits into an address.
 
-    :raises ValueError: if it is empty, longer than 255 characters, or holds a slash.
+    :raises ValueError: if :func:`is_reference` says no.
     """
     text = str(reference) if reference is not None else ""
-    if not 0 < len(text) <= 255 or "/" in text or text in {".", ".."}:
+    if not is_reference(text):
         raise ValueError(
-            "An order's reference must be 1 to 255 characters without a slash, such as its number."
+            "An order's reference must be 1 to 255 printable characters without a slash or a "
+            "space around it, such as its number."
         )
     return text
+
+
+def is_reference(text: str) -> bool:
+    """Tell whether ``text`` can be an order's reference.
+
+    Control characters can't, nor a space at an end: not every database tells ``1`` from ``1 ``.
+    """
+    is_plain = text.isprintable() and text == text.strip() and "/" not in text
+    return 0 < len(text) <= 255 and is_plain and text not in {".", ".."}

@@ -23,7 +23,7 @@ from .card_guard import holds_card_data
 from .csrf import is_genuine
 from .orders import CheckoutOrder
 from .phases import SETTLED, phase_of
-from .rendering import Renderer
+from .rendering import Renderer, is_reference
 from .service import Checkout, TooManyAttemptsError
 
 logger = logging.getLogger(__name__)
@@ -69,13 +69,21 @@ class _Views:
     def _checkout(self, reference: str) -> AnyResponse:
         if request.method == "POST":
             _check_body()
-        checkout = self._get_checkout()
-        order = checkout.order(reference)
-        if order is None:
-            abort(404)
+        checkout, order = self._find(reference)
         if request.method == "POST":
             return self._receive(checkout, reference, order)
         return self._show(checkout, reference, order)
+
+    def _find(self, reference: str) -> tuple[Checkout, CheckoutOrder]:
+        """Return the checkout and the order; 404 before the loader meets what can be no reference.
+
+        A loader's database may choke on a NUL, and take "1 " for "1": two orders for us.
+        """
+        checkout = self._get_checkout()
+        order = checkout.order(reference) if is_reference(reference) else None
+        if order is None:
+            abort(404)
+        return checkout, order
 
     def _show(
         self,
@@ -122,10 +130,7 @@ class _Views:
     def status(self, reference: str) -> AnyResponse:
         """Tell the page's script in which phase the order is."""
         try:
-            checkout = self._get_checkout()
-            order = checkout.order(reference)
-            if order is None:
-                abort(404)
+            checkout, order = self._find(reference)
             phase = phase_of(checkout.look(reference, order, early=0.0), order)
         except InboxUnavailableError:
             return _come_again()

@@ -47,6 +47,17 @@ def test_an_order_that_does_not_exist_is_not_found(shop: Shop) -> None:
     assert shop.browser.post("/paysafer/checkout/9999", data={"token": "x"}).status_code == 404
 
 
+@pytest.mark.parametrize("reference", ["%00", "1234%00", "1234%0A", "1234%20", "9" * 256])
+def test_what_can_be_no_reference_never_reaches_the_loader(shop: Shop, reference: str) -> None:
+    asked: list[str] = []
+    shop.paysafer.order_loader(asked.append)
+    page = f"/paysafer/checkout/{reference}"
+    assert shop.open(page).status_code == 404
+    assert shop.open(f"{page}/status").status_code == 404
+    assert shop.browser.post(page, data={"token": "tok_1"}).status_code == 404
+    assert asked == []
+
+
 @pytest.mark.parametrize("nothing", [None, False, 0, ""])
 def test_whatever_is_false_is_no_order(shop: Shop, nothing: Any) -> None:
     shop.orders["1234"] = nothing

@@ -30,7 +30,7 @@ def test_the_address_of_a_checkout(shop: Shop) -> None:
 
 @pytest.mark.parametrize("reference", ["", None, "a/b", "a" * 256, ".", ".."])
 def test_a_reference_that_fits_no_address_is_refused(reference: Any) -> None:
-    with pytest.raises(ValueError, match="1 to 255 characters without a slash"):
+    with pytest.raises(ValueError, match="1 to 255 printable characters without a slash"):
         checked_reference(reference)
 
 
