@@ -20,6 +20,7 @@ def load_order(reference: str) -> CheckoutOrder | None:
         return None
     return CheckoutOrder(
         amount=order.total,
+        reference=order.id,
         description=order.title,
         success_url=url_for("storefront.order", order_id=order.id),
         cancel_url=url_for("storefront.basket"),

@@ -32,6 +32,11 @@ class CheckoutOrder:
     success_url: str
     """Where the customer goes once the order is paid (or authorised)."""
 
+    reference: str | int | None = None
+    """The order's own reference, such as its ``id``. An address that writes it otherwise is a
+    404. Give it where the loader finds an order under several names: a database takes
+    ``01`` for the number 1, and an order that has two names can be paid twice."""
+
     description: str = ""
     """What is paid for, in the customer's words. Shown, and sent to PaySafer."""
 

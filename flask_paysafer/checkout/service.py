@@ -82,7 +82,9 @@ class Checkout:
             raise TypeError(
                 f"The order_loader must return a CheckoutOrder or None, not {type(order).__name__}."
             )
-        return order
+        # Another name of the order has another row, and would let it be paid once more.
+        is_so_called = order.reference is None or str(order.reference) == reference
+        return order if is_so_called else None
 
     def look(self, reference: str, order: CheckoutOrder, *, early: float = PAUSE) -> Attempt | None:
         """Return the attempt that counts, brought up to date with PaySafer."""

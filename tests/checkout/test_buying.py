@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask_wtf import CSRFProtect
 
+from flask_paysafer.checkout.orders import CheckoutOrder
 from flask_paysafer.checkout.texts import catalogue
 from flask_paysafer.money import Money
 from tests.checkout.conftest import MakeShop
@@ -45,6 +46,18 @@ def test_an_order_that_does_not_exist_is_not_found(shop: Shop) -> None:
     assert shop.open("/paysafer/checkout/9999").status_code == 404
     assert shop.open("/paysafer/checkout/9999/status").status_code == 404
     assert shop.browser.post("/paysafer/checkout/9999", data={"token": "x"}).status_code == 404
+
+
+@pytest.mark.parametrize("other_name", ["01", "1.0", "+1", "\N{ARABIC-INDIC DIGIT ONE}"])
+def test_an_order_that_says_its_reference_has_no_other_name(shop: Shop, other_name: str) -> None:
+    order = CheckoutOrder(amount=Money(500, "aed"), success_url="/thanks", reference=1)
+    shop.paysafer.order_loader(lambda reference: order if float(reference) == 1 else None)
+    assert shop.open("/paysafer/checkout/1").status_code == 200
+    assert shop.open(f"/paysafer/checkout/{other_name}").status_code == 404
+    assert shop.open(f"/paysafer/checkout/{other_name}/status").status_code == 404
+    fields = hidden_fields(shop.open("/paysafer/checkout/1").text) | {"token": shop.token()}
+    answer = shop.browser.post(f"/paysafer/checkout/{other_name}", data=fields)
+    assert (answer.status_code, shop.payments) == (404, [])
 
 
 @pytest.mark.parametrize("reference", ["%00", "1234%00", "1234%0A", "1234%20", "9" * 256])

@@ -201,7 +201,8 @@ def test_worker_that_lost_its_lease_cannot_finish_the_event(open_shop: OpenShop)
 @plain_only
 def test_worker_that_lost_its_lease_leaves_the_other_handlers_alone(open_shop: OpenShop) -> None:
     here, there = open_shop(), open_shop()
-    body, seen = event_body("evt_1"), []
+    body = event_body("evt_1")
+    seen: list[str] = []
 
     def first(event: Event) -> None:
         if not seen:
