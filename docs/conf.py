@@ -28,6 +28,8 @@ suppress_warnings = ["myst.domains", "ref.python"]  # fields called "type" shado
 html_theme = "flask"
 html_title = f"flask-paysafer {release}"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["docs.css"]
 html_sidebars = {
     "index": ["project.html", "localtoc.html", "searchbox.html"],
     "**": ["localtoc.html", "relations.html", "searchbox.html"],
