@@ -14,8 +14,11 @@ from typing import Any
 
 from flask import Flask
 
+from ..redaction import redact
+
 logger = logging.getLogger(__name__)
 
+_LONGEST_MESSAGE = 4000
 _OURS = str(Path(__file__).parents[1])
 
 
@@ -75,8 +78,12 @@ def _run(coroutine: Coroutine[Any, Any, Any]) -> None:
 
 
 def describe(error: BaseException) -> str:
-    """Return what is stored of an error: type and message, then the merchant's frames."""
-    summary = "".join(traceback.format_exception_only(error)).strip()
+    """Return what is stored of an error: type and message, then the merchant's frames.
+
+    The message may quote a statement's parameters: cards, keys and addresses are taken out.
+    """
+    said = "".join(traceback.format_exception_only(error)).strip()
+    summary = redact(said, limit=_LONGEST_MESSAGE)
     frames = traceback.extract_tb(error.__traceback__)
     theirs = dropwhile(lambda frame: frame.filename.startswith(_OURS), frames)
     where = "".join(traceback.format_list(list(theirs))).rstrip()

@@ -85,6 +85,16 @@ def test_failing_handler_does_not_stop_the_others_and_alone_runs_again(shop: Sho
     assert shop.deliver(body).recorded.state == "done"
 
 
+def test_stored_error_holds_no_card_key_or_address(shop: Shop) -> None:
+    @shop.on("payment.completed", name="h")
+    def insert(event: Event) -> None:
+        raise ValueError("[parameters: ('jo@shop.example', '4242 4242 4242 4242', 'sk_live_abc')]")
+
+    shop.deliver()
+    [(_, _, error)] = failures(shop)
+    assert error == "ValueError: [parameters: ('[e-mail]', '[card number]', '[key]')]"
+
+
 def test_each_handler_has_a_context_of_its_own(shop: Shop) -> None:
     found: list[tuple[Any, bool]] = []
 
