@@ -87,6 +87,8 @@ class Form:
     url: str
     text: Texts
     amount: str
+    shown: str
+    """The same for the shop, so that nobody is charged another sum than the page showed."""
     notice: str
     publishable_key: str
     api_base: str

@@ -84,6 +84,7 @@ class Renderer:
             url=self.checkout_url(reference),
             text=texts,
             amount=texts.amount(order.amount),
+            shown=shown_amount(order),
             notice=notice_for(attempt, texts) if notice is None else texts(notice),
             publishable_key=self.publishable_key(),
             api_base=self._config.api_base,
@@ -122,6 +123,11 @@ class Renderer:
             go=go,
         )
         return render_template("paysafer/checkout.html", page=page)
+
+
+def shown_amount(order: CheckoutOrder) -> str:
+    """Return the order's sum as the form sends it back."""
+    return f"{order.amount.amount} {order.amount.currency}"
 
 
 def checked_reference(reference: object) -> str:

@@ -23,7 +23,7 @@ from .card_guard import holds_card_data
 from .csrf import is_genuine
 from .orders import CheckoutOrder
 from .phases import SETTLED, phase_of
-from .rendering import Renderer, is_reference
+from .rendering import Renderer, is_reference, shown_amount
 from .service import Checkout, TooManyAttemptsError
 
 logger = logging.getLogger(__name__)
@@ -108,6 +108,9 @@ class _Views:
         if request.form.get("action") == "restart":
             checkout.restart(reference, order)
             return redirect(self._renderer.checkout_url(reference), 303)
+        # A template of the merchant's own may leave the field out; it never sets the amount.
+        if request.form.get("shown", shown_amount(order)) != shown_amount(order):
+            return self._show(checkout, reference, order, notice="total_changed", status=409)
         payment_method = _chosen_method(order)
         if payment_method is None:
             return self._show(checkout, reference, order, notice="card_unusable", status=400)

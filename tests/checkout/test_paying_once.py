@@ -178,6 +178,19 @@ def test_many_workers_and_tokens_at_once_make_one_charge(
     assert all(shop.open().location == "/thanks" for shop in shops)
 
 
+def test_a_total_that_the_customer_has_not_seen_is_not_charged(shop: Shop) -> None:
+    seen = hidden_fields(shop.open().text) | {"token": shop.token()}
+    shop.change_order(amount=Money(99000, "aed"))
+
+    answer = shop.browser.post(PAGE, data=seen)
+
+    assert (answer.status_code, shop.payments) == (409, [])
+    assert TEXTS["total_changed"] in answer.text
+    assert "990.00" in answer.text
+    assert shop.send(token=shop.token()).status_code == 303
+    assert [payment["amount"] for payment in shop.payments] == [99000]
+
+
 def test_a_changed_total_cancels_the_payment_that_waits_for_the_bank(shop: Shop) -> None:
     shop.pay(CHALLENGE)
     shop.change_order(amount=Money(16000, "aed"))
