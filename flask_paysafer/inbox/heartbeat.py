@@ -42,7 +42,7 @@ class Heartbeat:
         try:
             yield
         finally:
-            del self._held[number]
+            self._held.pop(number, None)
 
     def _quicken(self, pause: float) -> None:
         with self._changed:
@@ -50,6 +50,7 @@ class Heartbeat:
             self._changed.notify()
             if self._process != os.getpid():  # the thread does not come along into a fork
                 self._process = os.getpid()
+                self._held.clear()  # the parent's: kept here, they would outlive its death
                 threading.Thread(target=self._beat, name="paysafer-leases", daemon=True).start()
 
     def _beat(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from threading import Event as Flag
 
+import pytest
+
 from flask_paysafer.inbox.errors import InboxUnavailableError
 from flask_paysafer.inbox.heartbeat import Heartbeat
 
@@ -49,3 +51,19 @@ def test_renewing_moves_the_end_of_the_lease(make_inbox: MakeInbox) -> None:
     with inbox.database.reading() as connection:
         row = connection.execute(event.select().where(event.c.key == claim.key)).one()
     assert row.due_at - row.received_at > 900_000
+
+
+def test_forked_process_does_not_keep_what_its_parent_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heartbeat, parents, childs = Heartbeat(), Flag(), Flag()
+
+    def renew(kept: Flag) -> bool:
+        kept.set()
+        return True
+
+    with heartbeat.keeping(lambda: renew(parents), lease=60):
+        monkeypatch.setattr("flask_paysafer.inbox.heartbeat.os.getpid", lambda: -1)
+        with heartbeat.keeping(lambda: renew(childs), lease=0.03):
+            assert childs.wait(10)
+    assert not parents.is_set()
