@@ -243,7 +243,7 @@ class Inbox:
         :raises InboxUnavailableError: if the database can't be used; nothing was stored.
         """
         about = f"{reason} ({event_id})" if event_id else reason
-        aside = f"quarantined_{hashlib.sha256(payload).hexdigest()}"
+        aside = f"quarantined_{hashlib.sha256(payload).hexdigest()[:32]}"
         row = self._row(
             payload, aside, "quarantined", NEVER, note=about[:255], verified_with=verified_with
         ) | {"type": "", "object_id": None, "created": 0}

@@ -15,20 +15,6 @@ from typing import Any
 from ..resources import Event, parse
 from ..resources.examples import example_event
 
-__all__ = [
-    "build_event",
-    "customer_created",
-    "customer_updated",
-    "dispute_created",
-    "dispute_resolved",
-    "payment_completed",
-    "payment_created",
-    "payment_failed",
-    "payment_refunded",
-    "payout_completed",
-    "payout_failed",
-]
-
 
 def build_event(
     event_type: str,
