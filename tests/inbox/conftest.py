@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,6 +44,14 @@ def url_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UrlOf]:
 def database_url(request: pytest.FixtureRequest, url_of: UrlOf) -> str:
     """A database with the tables in it; tests keep apart by their account."""
     return url_of(request.param)
+
+
+@pytest.fixture(params=KINDS)
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database."""
+    kind: Kind = request.param
+    with fresh_database(kind, tmp_path) as url:
+        yield url
 
 
 def open_engine(url: str) -> Engine:

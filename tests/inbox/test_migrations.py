@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Barrier
 
 import pytest
@@ -13,17 +12,8 @@ from sqlalchemy import Connection, Engine, MetaData, inspect, text, update
 from flask_paysafer.inbox.errors import InboxUnavailableError
 from flask_paysafer.inbox.migrations import check_tables, make_or_check_tables, make_tables
 from flask_paysafer.inbox.schema import SCHEMA_VERSION, Tables, tables_in
-from tests.databases import KINDS, Kind, fresh_database
 
 from .conftest import open_engine
-
-
-@pytest.fixture(params=KINDS)
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database."""
-    kind: Kind = request.param
-    with fresh_database(kind, tmp_path) as url:
-        yield url
 
 
 @pytest.fixture
