@@ -34,6 +34,7 @@ from .attempts import CLOSED, FINAL, Attempt
 from .clock import now_ms
 from .database import Database
 from .dialects import InsertAbsent, insert_absent
+from .errors import InboxUnavailableError
 from .sealing import Seal
 
 
@@ -117,9 +118,14 @@ class CheckoutStore:
     def _open_request(self, row: Row[Any]) -> dict[str, Any] | None:
         if row.request is None:
             return None
-        request: dict[str, Any] = json.loads(
-            self._seal.open(row.request, encrypted=row.request_encrypted)
-        )
+        opened = self._seal.try_open(row.request, encrypted=row.request_encrypted)
+        if opened is None:
+            raise InboxUnavailableError(
+                f"The checkout of order {row.reference!r} waits for an answer, and no inbox "
+                "encryption key that is set can read what was asked. Put the former key back "
+                "behind the new one until no checkout is under way."
+            )
+        request: dict[str, Any] = json.loads(opened)
         return request
 
     def shop_of(self, reference: str, *, default: str) -> str:

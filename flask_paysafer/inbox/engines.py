@@ -23,6 +23,18 @@ from .errors import InboxUnavailableError
 BUSY_SECONDS = 5.0
 """How long a SQLite writer waits for another before the answer is 503."""
 
+CONNECT_SECONDS = 5
+"""How long a database server may take to accept a connection before the answer is 503."""
+
+_WAIT_ARGUMENTS = {
+    "pysqlite": "timeout",
+    "psycopg": "connect_timeout",
+    "psycopg2": "connect_timeout",
+    "pymysql": "connect_timeout",
+    "mysqldb": "connect_timeout",
+}
+"""What each driver calls the longest wait; others keep their own."""
+
 FILE_NAME = "paysafer-inbox.sqlite"
 """The default file in the instance folder."""
 
@@ -56,16 +68,22 @@ def _default_url(instance_path: str) -> URL:
 
 
 def _create(url: URL, setting: str) -> Engine:
-    waits: dict[str, Any] = (
-        {"connect_args": {"timeout": BUSY_SECONDS}} if url.get_backend_name() == "sqlite" else {}
-    )
     try:
-        return create_engine(url, hide_parameters=True, **waits)
+        return create_engine(url, hide_parameters=True, connect_args=_patience(url))
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise ConfigurationError(
             f"{setting} names a database whose driver is not installed ({error}). "
             'Run pip install "flask-paysafer[postgresql]" or "flask-paysafer[mysql]".'
         ) from None
+
+
+def _patience(url: URL) -> dict[str, Any]:
+    """Bound the wait for a database that does not answer; the URL's own word stands."""
+    driver = url.drivername.partition("+")[2] or url.get_driver_name()
+    argument = _WAIT_ARGUMENTS.get(driver)
+    if argument is None or argument in url.query:
+        return {}
+    return {argument: BUSY_SECONDS if argument == "timeout" else CONNECT_SECONDS}
 
 
 def _make_folder(url: URL) -> None:

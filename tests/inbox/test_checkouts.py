@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from flask_paysafer.inbox.attempts import Attempt
 from flask_paysafer.inbox.checkouts import CheckoutStore
 from flask_paysafer.inbox.clock import now_ms
+from flask_paysafer.inbox.errors import InboxUnavailableError
 from flask_paysafer.inbox.sealing import Seal
 from flask_paysafer.money import Money
 from tests.checkout.attempts import an_attempt
@@ -244,6 +245,18 @@ def test_encrypts_the_words_of_the_call(make_store: MakeStore) -> None:
     read = store.current("1234")
     assert read is not None
     assert read.request == begun.request
+
+
+def test_an_attempt_that_no_key_opens_is_unavailable_and_names_the_cure(
+    make_store: MakeStore,
+) -> None:
+    former, present = (Seal([Fernet.generate_key().decode()]) for _ in range(2))
+    store = make_store(seal=former)
+    store.shop_of("1234", default="5h0p")
+    store.begin(an_attempt(), lease=30)
+    store._seal = present
+    with pytest.raises(InboxUnavailableError, match="Put the former key back"):
+        store.current("1234")
 
 
 def test_of_many_workers_at_once_one_begins(make_store: MakeStore) -> None:
