@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from ..errors import PaySaferError
 from ..inbox.attempts import Attempt
 from ..resources import Event
+from .errors import OrderMismatchError
 from .identity import reference_of
 from .orders import CheckoutOrder
 from .payments import money_of
-
-
-class OrderMismatchError(PaySaferError):
-    """Order, payment and webhook don't agree: nothing may be fulfilled, somebody has to look.
-
-    Raised in a handler, it leaves the event as failed and visible to the operator.
-    """
 
 
 def agreed_order(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from markupsafe import Markup
@@ -18,8 +18,10 @@ from ..money import Money
 from .orders import CheckoutOrder
 from .phases import phase_of
 from .rendering import Renderer, checked_reference
-from .service import Checkout
 from .texts import Texts, format_money, normalised
+
+if TYPE_CHECKING:
+    from .service import Checkout
 
 logger = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from ..inbox.attempts import Attempt
 from ..resources import Event
 from . import identity
 from .agreement import agreed_order
+from .errors import TooManyAttemptsError
 from .orders import CheckoutOrder
 from .payments import creation
 from .settling import PAUSE, Settler
@@ -37,10 +38,6 @@ MAX_ATTEMPTS = 50
 """More tries at one order are somebody testing stolen cards."""
 
 CANCELLABLE = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
-
-
-class TooManyAttemptsError(Exception):
-    """This order has been tried to be paid too often."""
 
 
 class Checkout:

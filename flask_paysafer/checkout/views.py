@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Callable
 from itertools import chain
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, jsonify, make_response, redirect, request
@@ -21,10 +22,13 @@ from ..inbox import InboxUnavailableError
 from .assets import asset
 from .card_guard import holds_card_data
 from .csrf import is_genuine
+from .errors import TooManyAttemptsError
 from .orders import CheckoutOrder
 from .phases import SETTLED, phase_of
 from .rendering import Renderer, is_reference, shown_amount
-from .service import Checkout, TooManyAttemptsError
+
+if TYPE_CHECKING:
+    from .service import Checkout
 
 logger = logging.getLogger(__name__)
 

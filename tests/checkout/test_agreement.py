@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from flask_paysafer.checkout.agreement import OrderMismatchError, agreed_order
+from flask_paysafer.checkout.agreement import agreed_order
+from flask_paysafer.checkout.errors import OrderMismatchError
 from flask_paysafer.money import Money
 from flask_paysafer.resources import Event
 from tests.checkout.attempts import an_attempt
