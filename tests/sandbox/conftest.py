@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -54,12 +52,3 @@ def pay(client: httpx.Client, card: str | None = "visa", **fields: Any) -> httpx
     if card is not None:
         order["payment_method"] = f"pm_card_{card}"
     return client.post("/payments", json=order | fields)
-
-
-def wait_until(happened: Callable[[], object], seconds: float = 10) -> None:
-    """Return once something has happened in another thread; fail if it never does."""
-    deadline = time.monotonic() + seconds
-    while not happened():
-        if time.monotonic() > deadline:
-            pytest.fail("it did not happen in time")
-        threading.Event().wait(0.005)

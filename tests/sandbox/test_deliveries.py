@@ -9,8 +9,9 @@ import pytest
 
 from flask_paysafer.sandbox import ApiError, Parcel, Reply, Sandbox
 from flask_paysafer.sandbox.deliveries import RETRY_SECONDS
+from tests.waiting import wait_for
 
-from .conftest import client_of, pay, wait_until
+from .conftest import client_of, pay
 from .shop import WEBHOOK, Shop
 
 
@@ -261,7 +262,7 @@ def test_slow_shop_holds_up_nobody_else(shop: Shop) -> None:
         shop.register(client, url=f"{WEBHOOK}/slow")
         shop.register(client, url=f"{WEBHOOK}/quick")
         client.post("/customers")
-        wait_until(lambda: shop.parcels)
+        wait_for(lambda: shop.parcels, "a delivery")
         assert shop.parcels[0].url.endswith("quick")
         release.set()
         sandbox.advance(0)
@@ -284,7 +285,7 @@ def test_hurried_clock_delivers_by_itself(shop: Shop) -> None:
     with Sandbox(clock_rate=10_000, courier=shop.receive) as sandbox, client_of(sandbox) as client:
         shop.register(client)
         client.post("/customers")
-        wait_until(lambda: sandbox.deliveries()[0]["status"] == "delivered")
+        wait_for(lambda: sandbox.deliveries()[0]["status"] == "delivered", "the delivery")
     assert len(shop.parcels) == 3
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from flask_paysafer.sandbox import Sandbox
 from flask_paysafer.sandbox.ratelimits import LIMITS
+from tests.waiting import wait_for
 
-from .conftest import client_of, pay, types, wait_until
+from .conftest import client_of, pay, types
 
 ORDER = {"amount": 15000, "currency": "aed", "payment_method": "pm_card_visa"}
 DAY = 24 * 3600
@@ -126,7 +127,7 @@ def test_key_is_taken_while_the_first_call_runs(client: httpx.Client, sandbox: S
     sandbox.fault("delay", seconds=60)
     with ThreadPoolExecutor() as pool:
         first = pool.submit(order, client)
-        wait_until(lambda: bool(sandbox.engine.keys.running))
+        wait_for(lambda: bool(sandbox.engine.keys.running), "the call to have its key")
         with client_of(sandbox) as second:
             assert code(order(second)) == (409, "idempotency_key_in_use")
         sandbox.engine.closing.set()

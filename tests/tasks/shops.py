@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +58,6 @@ def state_of(app: Flask, event_id: str) -> str | None:
 
 def _state(app: Flask) -> AppState:
     return get_state(app)
-
-
-def wait_until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
-    """Wait until ``condition`` holds, or fail."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 class ContextTask(Task):  # type: ignore[misc]  # Celery has no annotations

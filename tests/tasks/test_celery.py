@@ -15,8 +15,9 @@ from flask_paysafer import Event, PaySafer, signals
 from flask_paysafer.state import get_state
 from tests.inbox.events import event_body
 from tests.services import require_service
+from tests.waiting import wait_for
 
-from .shops import ContextTask, make_app, make_celery, post, state_of, wait_until
+from .shops import ContextTask, make_app, make_celery, post, state_of
 
 BROKERS = {"rabbitmq": "PAYSAFER_TEST_RABBITMQ_URL", "redis": "PAYSAFER_TEST_REDIS_URL"}
 
@@ -143,7 +144,7 @@ def test_failing_handler_is_tried_again_alone_and_then_given_up(
             work(celery)
             return state_of(app, "evt_1") == "failed"
 
-        wait_until(is_failed_once_swept)
+        wait_for(is_failed_once_swept, "the event to be given up", seconds=30)
 
     assert seen == ["sound", "broken", "broken", "broken"]
     assert failed == [("broken", 3)]

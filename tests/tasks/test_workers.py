@@ -16,8 +16,9 @@ from sqlalchemy import select
 from tests.databases import fresh_database
 from tests.inbox.events import event_body
 from tests.services import require_service
+from tests.waiting import wait_for
 
-from .shops import make_celery, post, state_of, wait_until
+from .shops import make_celery, post, state_of
 from .test_celery import BROKERS, remove_queue
 
 REPOSITORY = Path(__file__).parents[2]
@@ -77,7 +78,11 @@ def test_events_of_a_killed_worker_are_handled_exactly_once(
         fate = "kill once" if event_id == "evt_3" else "sound"
         assert post(app, event_body(event_id, data={"description": fate}))[0] == 200
 
-    wait_until(lambda: all(state_of(app, found) == "done" for found in event_ids), seconds=40)
+    wait_for(
+        lambda: all(state_of(app, found) == "done" for found in event_ids),
+        "every event to be done",
+        seconds=40,
+    )
 
     with app.app_context():
         rows = list(shop.db.session.scalars(select(shop.Fulfilment.event_id)))

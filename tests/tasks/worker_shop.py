@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
 from celery import Celery
@@ -46,7 +45,7 @@ def fulfil(event: Event) -> None:
         if not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-            time.sleep(60)
+            signal.pause()
 
 
 def create_app() -> Flask:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import flask_paysafer
 from tests.services import require_program
+from tests.waiting import wait_for
 
 from .merchant import plugin_options
 from .walkthrough import File, Reader, appears, steps
@@ -29,14 +30,9 @@ def free_port() -> int:
         return port
 
 
-def wait_for(port: int) -> None:
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)  # between two looks at a condition that has a deadline
-    raise AssertionError(f"nothing listens on port {port}")
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture
@@ -74,7 +70,7 @@ def test_the_tutorial_keeps_its_promises(reader: Reader) -> None:
         elif step.text in servers:
             own = servers.pop(step.text)
             reader.start(f"{step.text} --port {own}")
-            wait_for(own)
+            wait_for(partial(listens, own), f"a server on port {own}", seconds=SECONDS)
         else:
             output = reader.type(step.text)
             assert appears(step.output, output), f"$ {step.text}\n{output}"

@@ -27,7 +27,7 @@ def test_a_purchase(customer: Customer) -> None:
     customer.open().fill().pay().arrives()
     assert len(paid(customer.shop)) == 1
     [post] = customer.recorder.posts()
-    assert set(post) == {"token", "paysafer_csrf"}
+    assert set(post) == {"token", "shown", "paysafer_csrf"}
     assert re.fullmatch(r"tok_\w+", post["token"])
 
 

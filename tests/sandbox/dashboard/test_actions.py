@@ -75,7 +75,6 @@ def test_an_endpoint_is_added_and_deleted(dashboard: httpx.Client, sandbox: Sand
 @pytest.mark.parametrize(
     "given",
     [
-        {"url": "https://shop.example/hook", "account": "acmeshop1"},
         {"url": WEBHOOK, "account": "short"},
         {"url": WEBHOOK},
         [],
