@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from weakref import WeakSet
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, has_app_context
 
 from .checkout.helpers import add_template_helpers
 from .checkout.views import add_checkout_routes
@@ -41,8 +42,8 @@ class PaySafer:
     """Payments through PaySafer for a Flask app.
 
     Make one at module level, register handlers on it, and join it to the app in
-    the factory with :meth:`init_app`. It keeps nothing of the app, so one object
-    serves several apps.
+    the factory with :meth:`init_app`. One object serves several apps: it means the
+    current one, or, outside of any app's context, the only one it was joined to.
 
     :param app: Joined at once; else call :meth:`init_app`.
     :param db: The shop's Flask-SQLAlchemy or Flask-SQLAlchemy-Lite object. The
@@ -72,7 +73,9 @@ class PaySafer:
         self._client_options = ClientOptions(
             transport=transport, async_transport=async_transport, hooks=hooks
         )
+        self._apps: WeakSet[Flask] = WeakSet()
         if db is not None:
+            _check_database(db)
             _show_tables_to_migrations(db)
         if app is not None:
             self.init_app(app)
@@ -101,6 +104,7 @@ class PaySafer:
             db=self._db,
         )
         add_state(state)
+        self._apps.add(app)
         if config.dispatch == "celery":
             _attach_celery(state)
         app.register_blueprint(_create_blueprint(state))
@@ -199,7 +203,18 @@ class PaySafer:
 
     @property
     def _state(self) -> AppState:
-        return get_state(name=self.name)
+        only = None if has_app_context() or len(self._apps) != 1 else next(iter(self._apps))
+        return get_state(only, self.name)
+
+
+def _check_database(db: Any) -> None:
+    # By its class: Flask-SQLAlchemy-Lite's session itself can't be had outside of a context.
+    if not hasattr(type(db), "session") and "session" not in getattr(db, "__dict__", {}):
+        raise ConfigurationError(
+            "PaySafer(db=…) takes the Flask-SQLAlchemy or Flask-SQLAlchemy-Lite object of the "
+            f"shop, and {type(db).__name__} has no session. For a database of the inbox's own "
+            "leave db= out and set PAYSAFER_INBOX_URL."
+        )
 
 
 def _show_tables_to_migrations(db: Any) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import json
 import logging
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,32 @@ def test_using_it_before_init_app_says_so(tmp_path: Path) -> None:
         pytest.raises(errors.ConfigurationError, match="Did you forget to call"),
     ):
         PaySafer().client  # noqa: B018 (the access is what is tested)
+
+
+def test_outside_of_a_context_the_only_app_is_meant(tmp_path: Path) -> None:
+    paysafer = PaySafer()
+    app = make_app(tmp_path / "one")
+    paysafer.init_app(app)
+    assert paysafer.config.secret_key == "sk_test_acmeshop1"
+    paysafer.init_app(make_app(tmp_path / "two"))
+    with pytest.raises(RuntimeError, match="outside of application context"):
+        paysafer.config  # noqa: B018 (the access is what is tested)
+
+
+def test_the_extension_does_not_keep_an_app_alive(tmp_path: Path) -> None:
+    paysafer = PaySafer()
+    app = make_app(tmp_path)
+    paysafer.init_app(app)
+    kept = weakref.ref(app)
+    del app
+    gc.collect()
+    assert kept() is None
+
+
+@pytest.mark.parametrize("db", ["sqlite:///shop.db", object()])
+def test_what_is_no_shops_database_is_refused(db: object) -> None:
+    with pytest.raises(errors.ConfigurationError, match="has no session"):
+        PaySafer(db=db)
 
 
 def test_without_a_secret_key_the_client_names_the_setting(tmp_path: Path) -> None:

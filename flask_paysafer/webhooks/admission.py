@@ -99,6 +99,8 @@ class Admission:
 
     def _check_body(self, request: Request) -> Refusal | None:
         limit = self._config.webhook_max_bytes
+        if _announced_length(request) > limit:
+            return self._too_large()
         # One byte more than the limit: a chunked body names no length, and Werkzeug ends it
         # at the maximum without a word. The app's own MAX_CONTENT_LENGTH is for its forms.
         request.max_content_length = limit + 1
@@ -122,6 +124,12 @@ class Admission:
             f"the body is larger than {self._config.webhook_max_bytes} bytes",
             f"{self._config.setting('WEBHOOK_MAX_BYTES')} sets the limit.",
         )
+
+
+def _announced_length(request: Request) -> int:
+    """Return ``Content-Length`` as it came: Werkzeug hides it where the body is chunked too."""
+    announced = request.environ.get("CONTENT_LENGTH", "")[:20]
+    return int(announced) if announced.isascii() and announced.isdecimal() else 0
 
 
 def _check_whole(request: Request, body: bytes) -> Refusal | None:

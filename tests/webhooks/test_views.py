@@ -202,6 +202,13 @@ def test_a_chunked_body_of_exactly_the_limit_is_taken() -> None:
     assert door.deliver(body).status_code == 200
 
 
+def test_an_announced_length_over_the_limit_is_refused_though_the_body_is_chunked() -> None:
+    door = Door(WEBHOOK_MAX_BYTES=LIMIT)
+    headers = {signing.HEADER: sign(event_body()), "Transfer-Encoding": "chunked"}
+    answer = door.client.post(PATH, data=b"x" * (LIMIT + 1), headers=headers)
+    assert answer.status_code == 413
+
+
 def deliver_chunked(door: Door, body: bytes, signature: str) -> Any:
     return door.client.post(
         PATH,
