@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -42,17 +43,9 @@ class Course:
 
     def pay(self, number: str) -> None:
         """Send the form, if the page shows one; the worker may die at it."""
-        token = self._token(number)
+        token = self.shop.token(number)
         with suppress(Killed):
             self._post(token=token)
-
-    def _token(self, number: str) -> str:
-        with self.shop.app.app_context():
-            transport = self.sandbox.transport()
-            card = {"number": number, "exp_month": 12, "exp_year": 2030, "cvc": "123"}
-            client = self.shop.paysafer.client.with_options(max_retries=0)
-        del transport
-        return str(client.tokens.create(card=card).id)  # type: ignore[arg-type]
 
     def _post(self, **fields: str) -> None:
         order = self.shop.checkout.order("1234")
@@ -88,7 +81,7 @@ class Course:
     def deliver(self) -> None:
         """Tell the shop of everything that happened, oldest first."""
         for event in self.sandbox.events():
-            self.shop.checkout.note_event(Event(event | {"data": _payment(event["data"])}))
+            self.shop.checkout.note_event(Event.from_json(json.dumps(event).encode()))
 
     def wait(self, seconds: float) -> None:
         """Let time pass, here and there."""
@@ -113,12 +106,6 @@ class Course:
             self.wait(31)
             phase = self.look()
         return phase
-
-
-def _payment(data: dict[str, Any]) -> Any:
-    from flask_paysafer import Payment
-
-    return Payment(data)
 
 
 def arm(kind: str) -> Step:
@@ -156,7 +143,7 @@ STEPS: dict[str, Step] = {
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
