@@ -99,7 +99,7 @@ def assert_clean(text: str) -> None:
 
 def test_an_error_holds_no_secret_or_personal_data_in_any_form() -> None:
     with pytest.raises(errors.CardError) as caught:
-        World().drive(create(), leaky())
+        World().drive(create(idempotency_key="order_1"), leaky())
     raised = caught.value
     for text in (
         str(raised),
