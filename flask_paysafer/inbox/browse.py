@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from .clock import now_ms
 from .database import Database
-from .filters import EventFilter
-from .records import STATES, State
+from .filters import ALL, EventFilter
+from .records import HANDLED_AS, STATES, State
 from .sealing import Seal
 
 PAGE = 500
@@ -38,6 +38,12 @@ class EventRow:
     note: str | None
     verified_with: str | None
     encrypted: bool
+
+    @property
+    def handled_as(self) -> str | None:
+        """The id of reconcile's event of the same fact that was handled for this one."""
+        note = self.note or ""
+        return note.removeprefix(HANDLED_AS) if note.startswith(HANDLED_AS) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,25 +186,23 @@ class Browser:
         query = table.select().where(table.c.event_key == key).order_by(table.c[when])
         return [_plain(row) for row in connection.execute(query)]
 
-    def counts(self) -> dict[State, int]:
-        """Return how many events are in each state."""
+    def counts(self, wanted: EventFilter = ALL) -> dict[State, int]:
+        """Return how many of the events that are asked for are in each state."""
         event = self._tables.event
-        query = (
-            select(event.c.state, func.count())
-            .where(self._is_mine_on_the_way)
-            .group_by(event.c.state)
-        )
+        query = select(event.c.state, func.count()).group_by(event.c.state)
         with self._database.reading() as connection:
-            found = {row[0]: row[1] for row in connection.execute(query)}
+            conditions = self._conditions(connection, wanted)
+            found = {row[0]: row[1] for row in connection.execute(query.where(*conditions))}
         return {state: found.get(state, 0) for state in STATES}
 
-    def oldest_due(self) -> float | None:
+    def oldest_due(self, wanted: EventFilter = ALL) -> float | None:
         """Return for how many seconds the longest waiting event has been due; None if none is."""
         event = self._tables.event
         query = select(now_ms() - func.min(event.c.due_at)).where(
             self._is_mine,
             event.c.state.in_(("pending", "processing")),
             event.c.due_at <= now_ms(),
+            *wanted.conditions(event),
         )
         with self._database.reading() as connection:
             waited = connection.scalar(query)

@@ -7,11 +7,13 @@ happen twice is kept by the ledger.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import and_, bindparam, or_, select, update
 
 from .clock import now_ms
 from .database import Database
-from .records import Claim, State, Stored
+from .records import Claim, Held, State, Stored
 from .sealing import Seal
 
 
@@ -48,6 +50,27 @@ class Claims:
             update(event)
             .where(is_key, event.c.fence == bindparam("held_fence"), event.c.state == "processing")
             .values(due_at=now_ms() + self.lease_ms)
+        )
+        self._stands = select(event.c.state, event.c.due_at, event.c.attempts, event.c.fence).where(
+            is_key
+        )
+        self._hold = (
+            update(event)
+            .where(
+                is_key,
+                event.c.fence == bindparam("found_fence"),
+                or_(event.c.state != "processing", lapsed),
+            )
+            .values(taken)
+        )
+        self._put_back = (
+            update(event)
+            .where(is_key, event.c.fence == bindparam("held_fence"), event.c.state == "processing")
+            .values(
+                state=bindparam("as_state"),
+                due_at=bindparam("as_due_at"),
+                attempts=bindparam("as_attempts"),
+            )
         )
         self._read = select(
             event.c.fence,
@@ -100,6 +123,34 @@ class Claims:
             if connection.execute(self._take_due, {"event_key": key}).rowcount != 1:
                 return None
             row = connection.execute(self._read, {"event_key": key}).one()
+        return self._stored(key, row)
+
+    def hold(self, key: int) -> Held | None:
+        """Claim an event in whichever state it is; None while a worker has it."""
+        with self._database.transaction() as connection:
+            found = connection.execute(self._stands, {"event_key": key}).one_or_none()
+            if found is None:
+                return None
+            taken = {"event_key": key, "found_fence": found.fence}
+            if connection.execute(self._hold, taken).rowcount != 1:
+                return None
+            row = connection.execute(self._read, {"event_key": key}).one()
+        return Held(self._stored(key, row), found.state, found.due_at, found.attempts)
+
+    def put_back(self, held: Held) -> None:
+        """End a hold and leave the event as it was; what a dead worker had is due at once."""
+        claim = held.stored.claim
+        row = {
+            "event_key": claim.key,
+            "held_fence": claim.fence,
+            "as_state": "pending" if held.state == "processing" else held.state,
+            "as_due_at": held.due_at,
+            "as_attempts": held.attempts,
+        }
+        with self._database.single_write() as connection:
+            connection.execute(self._put_back, row)
+
+    def _stored(self, key: int, row: Any) -> Stored:
         payload = self._seal.try_open(row.payload, encrypted=row.encrypted)
         return Stored(Claim(key, row.fence, row.attempts), row.account, row.event_id, payload)
 

@@ -29,7 +29,7 @@ from ..resources import Event
 from .database import Database
 from .dialects import InsertAbsent, insert_absent
 from .errors import PayloadUnreadableError
-from .records import State
+from .records import HANDLED_AS, State
 from .sealing import Seal
 
 REFUNDED = "payment.refunded"
@@ -170,7 +170,7 @@ class Facts:
         """Note on a real event that it was handled as the fact's."""
         event = self._database.tables.event
         noted = (
-            update(event).where(event.c.key == event_key).values(note=f"handled as {name}"[:255])
+            update(event).where(event.c.key == event_key).values(note=f"{HANDLED_AS}{name}"[:255])
         )
         connection.execute(noted)
 

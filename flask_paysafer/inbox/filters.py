@@ -47,6 +47,10 @@ class EventFilter:
         return found
 
 
+ALL = EventFilter()
+"""Every event."""
+
+
 def _is_indexed(event: Table, states: Sequence[State]) -> ColumnElement[bool]:
     """Say what is true of ``due_at`` in these states, so that its index finds the rows."""
     if set(states) <= {"failed", "quarantined"}:

@@ -20,6 +20,10 @@ State = Literal["pending", "processing", "done", "failed", "ignored", "quarantin
 STATES: tuple[State, ...] = ("pending", "processing", "done", "failed", "ignored", "quarantined")
 
 
+HANDLED_AS = "handled as "
+"""Begins the note on an event whose fact ``reconcile`` had handled; the id of its event follows."""
+
+
 def is_settled(state: State | None) -> bool:
     """Whether nothing is left to do for an event in this state; None stands for pruned."""
     return state in (None, "done", "quarantined")
@@ -61,6 +65,15 @@ class Stored(NamedTuple):
     event_id: str
     payload: bytes | None
     """None where no key that is set can decrypt it."""
+
+
+class Held(NamedTuple):
+    """One claimed event that is to be put back as it was."""
+
+    stored: Stored
+    state: State
+    due_at: int | None
+    attempts: int
 
 
 class Failure(NamedTuple):

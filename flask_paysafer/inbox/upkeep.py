@@ -46,23 +46,24 @@ class Upkeep:
         self._forget_run = self._forget_runs.where(run.c.handler == bindparam("of_handler"))
         self._note = insert(database.tables.delivery).values(delivered_at=now_ms())
 
-    def requeue(self, key: int, *, again: bool = False, handler: str | None = None) -> bool:
+    def requeue(self, key: int, *, again: bool = False) -> bool:
         """Make an event due now, whatever became of it; False while a worker has it.
 
-        Handlers that are done stay done, unless asked for.
-
         :param again: Forget what is done: every handler runs again.
-        :param handler: Forget that this one is done: it alone runs again.
         """
         with self._database.transaction() as connection:
             if connection.execute(self._requeue, {"of_event": key}).rowcount != 1:
                 return False
-            if handler is not None:
-                connection.execute(self._forget_run, {"of_event": key, "of_handler": handler})
-            elif again:
+            if again:
                 connection.execute(self._forget_runs, {"of_event": key})
             connection.execute(self._note, {"event_key": key, "found": "replay"})
         return True
+
+    def forget_run(self, key: int, handler: str) -> None:
+        """Take one handler's row out of the ledger, so that it can run again."""
+        with self._database.transaction() as connection:
+            connection.execute(self._forget_run, {"of_event": key, "of_handler": handler})
+            connection.execute(self._note, {"event_key": key, "found": "replay"})
 
     def set_aside(self, key: int, *, why: str) -> bool:
         """Put an event into quarantine: no delivery and no sweep runs it; False while it runs."""

@@ -153,12 +153,22 @@ class _Views:
         return self._desk.inbox().browser.story_of(key) or abort(404)
 
     def replay(self, key: int) -> AnyResponse:
-        story = self._story(key)
+        event = self._story(key).event
+        if event.handled_as is not None:
+            return self._replay_leader(key, event.handled_as)
         handler = request.form.get("handler") or None
-        again = story.event.state == "done"
+        again = event.state == "done"
         result = self._desk.dispatcher().replay(key, again=again, handler=handler)
         flash(_REPLAYED[result], "paysafer_operator")
         return redirect(url_for(".operator_event", key=key), 303)
+
+    def _replay_leader(self, key: int, event_id: str) -> AnyResponse:
+        """Replay the event of reconcile's that was handled for another, and go to its page."""
+        leader = self._desk.inbox().browser.story(event_id)
+        if leader is None:
+            flash(_LEADER_IS_GONE.format(event_id), "paysafer_operator")
+            return redirect(url_for(".operator_event", key=key), 303)
+        return self.replay(leader.event.key)
 
     def quarantine(self, key: int) -> AnyResponse:
         self._story(key)
@@ -184,7 +194,9 @@ _REPLAYED = {
     "failed": "Replayed: a handler failed again.",
     "busy": "A worker is handling this event at this moment. Try again when it is finished.",
     "queued": "Given to the workers.",
+    "unwanted": "No handler of that name is registered for such events: nothing was run.",
 }
+_LEADER_IS_GONE = "It was handled as {}, which was pruned: there is nothing to replay."
 _QUARANTINED = "Set aside: no delivery and no sweep runs it until it is replayed."
 
 

@@ -8,6 +8,7 @@ from ..inbox.records import Recorded
 from ..resources import Event
 from .backlog import Backlog
 from .event_run import EventRun, Retrieve
+from .replaying import OneHandler
 from .results import DispatchResult
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Dispatcher(Protocol):
         """Have a stored event handled once more, by a person's decision.
 
         :param again: Also run the handlers that are done.
-        :param handler: Run this one, though it is done.
+        :param handler: Run this one alone, done or not, here and now.
         """
 
 
@@ -64,6 +65,8 @@ class InlineDispatcher:
         self, key: int, *, again: bool = False, handler: str | None = None
     ) -> DispatchResult:
         """Handle a stored event once more, here and now."""
-        if not self._inbox.upkeep.requeue(key, again=again, handler=handler):
+        if handler is not None:
+            return OneHandler(self._run, self._inbox).replay(key, handler)
+        if not self._inbox.upkeep.requeue(key, again=again):
             return "busy"
         return Backlog(self._run, self._inbox).handle(key)

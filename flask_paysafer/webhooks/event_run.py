@@ -98,6 +98,27 @@ class EventRun:
             self.give_back(claim)
             raise
 
+    def run_only(self, claim: Claim, event: Event, name: str) -> DispatchResult:
+        """Run one handler, done or not, and leave the state of the event to the caller.
+
+        A failure is stored, and makes the event ``failed``.
+        """
+        job = next((job for job in self.jobs.for_event(event) if job.name == name), None)
+        if job is None:
+            return "unwanted"
+        self._inbox.upkeep.forget_run(claim.key, name)
+        outcome = _Outcome()
+        for own_event in self._copies(event, 1):
+            self._run_job(claim, own_event, job, outcome, closes=False, final=True)
+        if outcome.failures:
+            self._inbox.ledger.note_failures(claim, outcome.failures, retry_in=None)
+            return "failed"
+        return "busy" if outcome.waits else "done"
+
+    def is_finished(self, claim: Claim, event: Event) -> bool:
+        """Whether every handler of the event is done."""
+        return not self._not_done(claim, self.jobs.for_event(event))
+
     def give_back(self, claim: Claim, *, spent: bool = True) -> None:
         """Let anybody claim the event at once; if the database is away, its lease runs out."""
         try:

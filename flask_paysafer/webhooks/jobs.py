@@ -38,6 +38,11 @@ class Jobs:
         """Whether any handler or receiver is for the type."""
         return self._registry.wants(event_type) or bool(self._receivers(event_type))
 
+    def names_for(self, event_type: str) -> list[str]:
+        """Return the ledger's names of all that runs for the type."""
+        handlers = [handler.name for handler in self._registry.for_type(event_type)]
+        return handlers + [job.name for job in self._receiver_jobs(self._receivers(event_type))]
+
     def for_event(self, event: Event) -> list[Job]:
         """Return what to run for ``event``, in order."""
         jobs = [

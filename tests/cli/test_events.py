@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from click.testing import Result
 from flask import Flask
 
 from flask_paysafer import Event, PaySafer
+from flask_paysafer.inbox.facts import Fact, Facts
 from flask_paysafer.state import get_state
 from tests.inbox.events import event_body
 
@@ -19,7 +21,7 @@ class Shop:
 
     def __init__(self, folder: Path) -> None:
         self.app = Flask("shop", instance_path=str(folder))
-        paysafer = PaySafer()
+        self.paysafer = paysafer = PaySafer()
         self.seen: list[tuple[str, str]] = []
         self.is_broken = False
         paysafer.on("payment.*", name="fulfil")(self._fulfil)
@@ -30,6 +32,10 @@ class Shop:
         self.seen.append(("fulfil", event.id))
         if self.is_broken:
             raise ValueError("out of stock\nwith a second line")
+
+    def add_handler(self, name: str) -> None:
+        """Register one more handler, as a later release of the shop does."""
+        self.paysafer.on("payment.*", name=name)(lambda event: self.seen.append((name, event.id)))
 
     def receive(self, body: bytes) -> None:
         """Take an event as the webhook does."""
@@ -61,7 +67,7 @@ def shop(tmp_path: Path) -> Shop:
 def listed(shop: Shop, *options: str) -> list[str]:
     """Return the ids that a listing shows."""
     result = shop.run("events", "list", "--json", *options)
-    return [json.loads(line)["event_id"] for line in result.stdout.splitlines()]
+    return [event["event_id"] for event in json.loads(result.stdout)]
 
 
 def test_list_is_a_table_with_the_newest_first(shop: Shop) -> None:
@@ -157,6 +163,138 @@ def test_replay_of_one_handler(shop: Shop) -> None:
     assert shop.seen == [("mail", "evt_done")]
 
 
+def test_replay_of_one_handler_leaves_the_others_as_they_are(shop: Shop) -> None:
+    shop.is_broken = True
+    shop.receive(event_body("evt_both"))
+    shop.add_handler("later")
+    shop.is_broken = False
+    shop.seen.clear()
+
+    shop.run("events", "replay", "evt_both", "--handler", "mail", "--yes")
+    assert shop.seen == [("mail", "evt_both")]
+    assert "evt_both" in listed(shop, "--state", "failed")
+
+    shop.run("events", "replay", "evt_both", "--handler", "fulfil", "--yes")
+    assert shop.seen == [("mail", "evt_both"), ("fulfil", "evt_both")]
+    assert "evt_both" in listed(shop, "--state", "failed")
+
+    shop.run("events", "replay", "evt_both", "--handler", "later", "--yes")
+    assert "evt_both" in listed(shop, "--state", "done")
+
+
+def test_replay_of_one_handler_leaves_a_done_event_to_its_new_handlers(shop: Shop) -> None:
+    shop.add_handler("later")
+
+    shop.run("events", "replay", "evt_done", "--handler", "mail", "--yes")
+
+    assert shop.seen == [("mail", "evt_done")]
+    assert "evt_done" in listed(shop, "--state", "done")
+
+
+def test_one_handler_that_fails_makes_the_event_failed(shop: Shop) -> None:
+    shop.is_broken = True
+    result = shop.run("events", "replay", "evt_done", "--handler", "fulfil", "--yes")
+    assert (result.exit_code, result.stdout) == (1, "1 failed\n")
+    assert "evt_done" in listed(shop, "--state", "failed")
+
+    shop.is_broken = False
+    shop.seen.clear()
+    shop.receive(event_body("evt_done"))
+    assert shop.seen == [("fulfil", "evt_done")]
+
+
+def test_misspelt_handler_is_an_error_that_names_those_there_are(shop: Shop) -> None:
+    result = shop.run("events", "replay", "evt_done", "--handler", "mial", "--yes")
+
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: None of these events is for a handler called 'mial'. They are for: fulfil, mail.\n"
+    )
+    assert shop.seen == []
+
+
+def test_one_handler_is_replayed_for_the_events_it_is_for(shop: Shop) -> None:
+    shop.run("events", "replay", "--since", "1h", "--handler", "mail", "--yes")
+
+    assert shop.seen == [("mail", "evt_done"), ("mail", "evt_failed")]
+
+
+def test_event_that_is_named_twice_is_replayed_once(shop: Shop) -> None:
+    shop.run("events", "replay", "evt_done", "evt_done", "--yes")
+
+    assert shop.seen == [("fulfil", "evt_done"), ("mail", "evt_done")]
+
+
+def test_names_and_filters_are_not_mixed(shop: Shop) -> None:
+    result = shop.run("events", "replay", "evt_done", "--state", "failed", "--yes")
+
+    assert result.exit_code == 2
+    assert "but not both" in result.stderr
+    assert shop.seen == []
+
+
+def test_replay_as_json(shop: Shop) -> None:
+    dry = shop.run("events", "replay", "--type", "payment.*", "--dry-run", "--json")
+    assert [event["result"] for event in json.loads(dry.stdout)] == [None, None]
+    assert shop.seen == []
+
+    result = shop.run("events", "replay", "--state", "failed", "--json", answer="y\n")
+    assert json.loads(result.stdout) == [
+        {"event_id": "evt_failed", "type": "payment.failed", "state": "failed", "result": "done"}
+    ]
+
+
+class TestEventOfAFact:
+    """An event whose fact reconcile had handled: it runs nothing, the fact's own does."""
+
+    @pytest.fixture
+    def fact(self, shop: Shop) -> str:
+        """Reconcile a payment, then receive the real event."""
+        fact, inbox = Fact("payment.completed", "pay_late"), get_state(shop.app).inbox
+        ticks = itertools.count(0, 10)  # so that every look at the facts is a fresh one
+        inbox.facts = Facts(
+            inbox.database, inbox.seal, account=inbox.account, clock=lambda: next(ticks)
+        )
+        body = event_body(fact.name, data={"id": fact.object_id})
+        event = Event.from_json(body)
+        inbox.facts.propose(fact, seen_at=event.created)
+        claim = inbox.record_fact(fact, event, body)
+        assert claim is not None
+        get_state(shop.app).event_run.run(claim, event)
+        shop.receive(event_body("evt_late", data={"id": fact.object_id}))
+        shop.seen.clear()
+        return fact.name
+
+    def test_is_replayed_as_the_facts_own(self, shop: Shop, fact: str) -> None:
+        result = shop.run("events", "replay", "evt_late", "--yes")
+
+        assert shop.seen == [("fulfil", fact), ("mail", fact)]
+        assert f"evt_late was handled as {fact}: that one is meant." in result.stderr
+
+    def test_handler_is_replayed_for_the_facts_own(self, shop: Shop, fact: str) -> None:
+        shop.run("events", "replay", "evt_late", "--handler", "mail", "--yes")
+
+        assert shop.seen == [("mail", fact)]
+
+    def test_both_are_replayed_once(self, shop: Shop, fact: str) -> None:
+        shop.run("events", "replay", "--object", "pay_late", "--yes")
+
+        assert shop.seen == [("fulfil", fact), ("mail", fact)]
+
+    def test_says_so_if_the_facts_own_was_pruned(self, shop: Shop, fact: str) -> None:
+        inbox = get_state(shop.app).inbox
+        with inbox.database.transaction() as connection:
+            table = inbox.database.tables.event
+            connection.execute(table.delete().where(table.c.event_id == fact))
+
+        result = shop.run("events", "replay", "evt_late", "--yes")
+
+        assert result.stderr.startswith(
+            f"evt_late was handled as {fact}, which was pruned: it can't be replayed."
+        )
+        assert shop.seen == []
+
+
 def test_replay_that_fails_exits_with_1(shop: Shop) -> None:
     shop.is_broken = True
 
@@ -195,6 +333,9 @@ def test_sweep_handles_what_a_dead_worker_left(shop: Shop) -> None:
     assert shop.run("events", "sweep").stdout == "1 due, 1 done.\n"
     assert shop.seen == [("fulfil", "evt_left"), ("mail", "evt_left")]
 
+    result = shop.run("events", "sweep", "--json")
+    assert json.loads(result.stdout) == {"due": 0, "done": 0, "failed": 0}
+
 
 def test_prune_keeps_what_failed(shop: Shop) -> None:
     assert (
@@ -220,6 +361,20 @@ def test_prune_keeps_what_failed(shop: Shop) -> None:
 
 def test_prune_keeps_what_is_young(shop: Shop) -> None:
     assert shop.run("events", "prune", "--older-than", "90d", "--yes").stdout.startswith("0 events")
+
+
+def test_prune_as_json_of_one_type(shop: Shop) -> None:
+    result = shop.run("events", "prune", "--days", "0", "--type", "payout.*", "--json")
+
+    assert json.loads(result.stdout) == {"events": 1, "deleted": 1}
+    assert listed(shop) == ["evt_failed", "evt_done"]
+
+
+def test_stats_of_what_filters_choose(shop: Shop) -> None:
+    result = shop.run("events", "stats", "--type", "payment.*", "--since", "1h", "--json")
+
+    counts = json.loads(result.stdout)["counts"]
+    assert {state: count for state, count in counts.items() if count} == {"done": 1, "failed": 1}
 
 
 def test_stats(shop: Shop) -> None:

@@ -137,6 +137,27 @@ def test_replay_of_one_handler_of_a_done_event(shop: Shop) -> None:
     assert shop.seen == ["evt_1", "evt_1"]
 
 
+def test_replay_of_a_handler_that_is_gone_says_so(shop: Shop) -> None:
+    answer = shop.press(ACTIONS[0], handler="long_gone")
+
+    assert "No handler of that name is registered" in answer.text
+    assert (shop.state(), shop.seen) == ("failed", [])
+
+
+def test_event_of_a_fact_is_replayed_as_the_facts_own(shop: Shop) -> None:
+    shop.press(ACTIONS[0])
+    shop.receive(event_body("payment.completed:pay_1", data={"id": "pay_1"}))
+    inbox = get_state(shop.app).inbox
+    with inbox.database.transaction() as connection:
+        inbox.facts.note_follower(connection, 1, "payment.completed:pay_1")
+    shop.seen.clear()
+
+    answer = shop.press(ACTIONS[0])
+
+    assert shop.seen == ["payment.completed:pay_1"]
+    assert ">payment.completed:pay_1</h1>" in answer.text
+
+
 def test_quarantined_event_is_not_run_by_a_delivery(shop: Shop) -> None:
     answer = shop.press(ACTIONS[1])
     assert "Set aside" in answer.text

@@ -249,3 +249,23 @@ def test_event_sent_again_by_hand_gets_new_attempts(memory_celery: Celery, tmp_p
     assert state_of(app, "evt_1") == "pending"
     memory_celery.tasks["flask_paysafer.handle"](1)
     assert state_of(app, "evt_1") == "done"
+
+
+def test_one_handler_is_replayed_where_it_is_asked_for(
+    memory_celery: Celery, tmp_path: Path
+) -> None:
+    """The message carries the row alone, which can't say which handler is meant."""
+    paysafer = PaySafer()
+    ran: list[str] = []
+    for name in ("first", "second"):
+        paysafer.on("*", name=name)(lambda event, name=name: ran.append(name))
+    app = make_app(tmp_path, memory_celery, paysafer)
+    post(app, event_body("evt_1"))
+
+    result = get_state(app).dispatcher.replay(1, handler="second")
+
+    assert (result, ran) == ("done", ["second"])
+    assert state_of(app, "evt_1") == "pending"
+    memory_celery.tasks["flask_paysafer.handle"](1)
+    assert ran == ["second", "first"]
+    assert state_of(app, "evt_1") == "done"

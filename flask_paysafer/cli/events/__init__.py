@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from .changing import prune, reencrypt, replay, sweep
+from .changing import prune, reencrypt, sweep
 from .looking import list_events, show_event, stats
+from .replaying import replay
 
 
 @click.group("events")

@@ -19,14 +19,13 @@ from .choosing import asked_for, filter_options, found_event
 @click.command("list")
 @filter_options
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1))
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @with_state
 def list_events(state: AppState, /, limit: int, as_json: bool, **filters: Any) -> None:
     """List events, the newest first."""
     rows = state.inbox.browser.find(asked_for(**filters), limit=limit)
     if as_json:
-        for row in rows:
-            click.echo(json.dumps(asdict(row)))
+        click.echo(json.dumps([asdict(row) for row in rows], indent=2))
         return
     if not rows:
         click.echo("No such events.")
@@ -109,12 +108,13 @@ def _readable(payload: bytes | None) -> str:
 
 
 @click.command("stats")
+@filter_options
 @click.option("--json", "as_json", is_flag=True)
 @with_state
-def stats(state: AppState, as_json: bool) -> None:
+def stats(state: AppState, /, as_json: bool, **filters: Any) -> None:
     """Count events by state, and say how long the oldest has been waiting."""
-    browser = state.inbox.browser
-    counts, waiting = browser.counts(), browser.oldest_due()
+    browser, wanted = state.inbox.browser, asked_for(**filters)
+    counts, waiting = browser.counts(wanted), browser.oldest_due(wanted)
     if as_json:
         click.echo(json.dumps({"counts": counts, "oldest_due_seconds": waiting}))
         return
