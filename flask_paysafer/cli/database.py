@@ -15,9 +15,11 @@ def init_db(state: AppState) -> None:
 
     Where Flask-Migrate or create_all makes the tables, it is not needed.
     """
+    from ..inbox.database import translated_errors
     from ..inbox.migrations import make_tables
 
     database = state.inbox.database
-    done = make_tables(database.unprepared_engine, database.tables)
+    with translated_errors():
+        done = make_tables(database.unprepared_engine, database.tables)
     for line in done or ["everything is up to date"]:
         click.echo(f"Inbox: {line}.")

@@ -1,8 +1,9 @@
 """Make the inbox's tables, and bring older ones up to date.
 
 A row in ``paysafer_schema`` says which version the tables are of. Tables of a later
-version are left alone: this release does not know what they mean. Steps run one
-worker at a time, each once, in one transaction with the row they raise.
+version are left alone: this release does not know what they mean. To older ones
+:mod:`.completing` adds what they lack; then the steps run that change what is in them. One
+worker at a time does this, and each step once.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine, insert, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError
 
+from .completing import complete, lacking, name_of
 from .errors import InboxUnavailableError
 from .schema import SCHEMA_VERSION, Tables
 
 Step = Callable[[Connection, Tables], None]
 
 STEPS: Mapping[int, Step] = {}
-"""By the version that each step leads to: what it changes in tables of the version before."""
+"""By the version that each leads to: how rows change. It can be interrupted and run again."""
 
 _LOCK = 0x7061_7973  # any number that nobody else in the database locks
+_LOCK_SECONDS = 30
 
 
 def make_tables(
@@ -38,28 +41,24 @@ def make_tables(
     :raises InboxUnavailableError: for tables of a later version.
     """
     with _alone(engine) as connection:
-        known = set(inspect(connection).get_table_names(schema=tables.event.schema))
-        if tables.schema.name not in known:
-            return _make_all(connection, tables, target)
-        version = _version(connection, tables)
+        known = inspect(connection).get_table_names(schema=tables.event.schema)
+        version = _version(connection, tables) if tables.schema.name in known else None
+        _refuse_future(version or 0, target)
+        is_empty = not {table.name for table in tables.all()} & set(known)
+        done = complete(connection, tables)
         if version is None:
-            return _make_all(connection, tables, target)
-        _refuse_future(version, target)
-        return _upgrade(connection, tables, version, target, steps)
-
-
-def _make_all(connection: Connection, tables: Tables, target: int) -> list[str]:
-    metadata = tables.event.metadata
-    metadata.create_all(connection, tables=tables.all())
-    connection.execute(insert(tables.schema), {"id": 1, "version": target})
-    return [f"made the tables (version {target})"]
+            connection.execute(insert(tables.schema), {"id": 1, "version": target})
+            made = [f"made the tables (version {target})"]
+            return made if is_empty else [*done, *made]
+        return done + _upgrade(connection, tables, version, target, steps)
 
 
 def _upgrade(
     connection: Connection, tables: Tables, version: int, target: int, steps: Mapping[int, Step]
 ) -> list[str]:
     for step in range(version + 1, target + 1):
-        steps[step](connection, tables)
+        if step in steps:
+            steps[step](connection, tables)
         connection.execute(update(tables.schema).values(version=step))
     return [f"upgraded the tables to version {step}" for step in range(version + 1, target + 1)]
 
@@ -87,7 +86,7 @@ def _alone(engine: Engine) -> Iterator[Connection]:
         elif dialect == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         else:
-            connection.execute(text("SELECT GET_LOCK('paysafer_schema', 30)"))
+            _lock_by_name(connection)
         try:
             yield connection
             connection.commit()
@@ -95,6 +94,15 @@ def _alone(engine: Engine) -> Iterator[Connection]:
             connection.rollback()
             if dialect not in ("sqlite", "postgresql"):
                 connection.execute(text("SELECT RELEASE_LOCK('paysafer_schema')"))
+
+
+def _lock_by_name(connection: Connection) -> None:
+    taken = connection.scalar(text(f"SELECT GET_LOCK('paysafer_schema', {_LOCK_SECONDS})"))
+    if taken != 1:
+        raise InboxUnavailableError(
+            f"Another process has been making the inbox's tables for {_LOCK_SECONDS} seconds. "
+            "Try again when it is done."
+        )
 
 
 def make_or_check_tables(engine: Engine, tables: Tables) -> None:
@@ -113,43 +121,42 @@ def make_or_check_tables(engine: Engine, tables: Tables) -> None:
 
 def _is_current(connection: Connection, tables: Tables) -> bool:
     names = inspect(connection).get_table_names()
-    if tables.schema.name not in names:
+    if not {table.name for table in tables.all()} <= set(names):
         return False
     return _version(connection, tables) == SCHEMA_VERSION
 
 
-def check_tables(engine: Engine, tables: Tables) -> None:
+def check_tables(engine: Engine, tables: Tables, *, steps: Mapping[int, Step] = STEPS) -> None:
     """Refuse tables that are missing, old or of a later version.
 
     Tables that Flask-Migrate or ``create_all`` made have no version row yet, and after
-    an upgrade by migration an old one: where every column is there, the row is set.
+    an upgrade by migration an old one: where nothing is lacking, and no step has to
+    change what is in them, the row is set.
 
     :raises InboxUnavailableError: with the cure in its message.
     """
     with engine.connect() as connection:
-        missing = _missing(connection, tables)
-        if missing:
-            raise InboxUnavailableError(
-                f"The inbox's tables are not all there (no {missing[0]}). Run `flask paysafer "
-                "init-db`, or, where Flask-Migrate makes them, `flask db migrate` and "
-                "`flask db upgrade`."
-            )
-        version = _version(connection, tables)
+        found = lacking(connection, tables)
+        has_version = all(thing is not tables.schema for thing in found)
+        version = _version(connection, tables) if has_version else None
     _refuse_future(version or 0, SCHEMA_VERSION)
+    if found:
+        raise InboxUnavailableError(
+            f"The inbox's tables are not all there (no {name_of(found[0])}). Run `flask paysafer "
+            "init-db`, or, where Flask-Migrate makes them, `flask db migrate` and "
+            "`flask db upgrade`."
+        )
+    _refuse_past(version, steps)
     if version != SCHEMA_VERSION:
         _set_version(engine, tables, version)
 
 
-def _missing(connection: Connection, tables: Tables) -> list[str]:
-    inspector = inspect(connection)
-    known = set(inspector.get_table_names(schema=tables.event.schema))
-    missing = [table.name for table in tables.all() if table.name not in known]
-    return missing or [
-        f"{table.name}.{column}"
-        for table in tables.all()
-        for column in {c.name for c in table.columns}
-        - {c["name"] for c in inspector.get_columns(table.name, schema=table.schema)}
-    ]
+def _refuse_past(version: int | None, steps: Mapping[int, Step]) -> None:
+    if version is not None and any(version < step <= SCHEMA_VERSION for step in steps):
+        raise InboxUnavailableError(
+            f"What is in the inbox's tables is of version {version}, and this release of "
+            f"flask-paysafer needs {SCHEMA_VERSION}. Run `flask paysafer init-db`."
+        )
 
 
 def _set_version(engine: Engine, tables: Tables, version: int | None) -> None:

@@ -37,8 +37,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
-SCHEMA_VERSION = 1
-"""Raised with every change of these tables; :mod:`.migrations` holds the steps."""
+SCHEMA_VERSION = 2
+"""Raised with every change of these tables; :mod:`.migrations` brings older ones up to it.
+
+Version 1 had neither the checkout's tables nor the facts, and its index of unfinished
+events was on the state.
+"""
 
 NEVER = 2**62
 """``due_at`` of a row that waits for a person: in the index of unfinished work, never due."""

@@ -19,8 +19,9 @@ from tests.inbox.events import event_body
 class Shop:
     """An app with two handlers, of which one can be broken."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: object) -> None:
         self.app = Flask("shop", instance_path=str(folder))
+        self.app.config.update(settings)
         self.paysafer = paysafer = PaySafer()
         self.seen: list[tuple[str, str]] = []
         self.is_broken = False
@@ -403,5 +404,14 @@ def test_control_characters_do_not_reach_the_terminal(shop: Shop) -> None:
 def test_init_db_makes_the_tables_once(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
 
-    assert shop.run("init-db").stdout == "Inbox: made the tables (version 1).\n"
+    assert shop.run("init-db").stdout == "Inbox: made the tables (version 2).\n"
     assert shop.run("init-db").stdout == "Inbox: everything is up to date.\n"
+
+
+def test_init_db_without_a_database_is_one_clean_line(tmp_path: Path) -> None:
+    url = "postgresql+psycopg://nobody@127.0.0.1:9/nothing"
+    result = Shop(tmp_path, PAYSAFER_INBOX_URL=url).run("init-db")
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: The inbox's database can't be used: OperationalError")
+    assert len(result.stderr.splitlines()) == 1
