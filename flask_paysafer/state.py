@@ -204,6 +204,7 @@ class AppState:
             ),
             load_order=self.load_order,
             shop_connection=None if self.db is None else self._shop_connection,
+            undo=None if self.db is None else self._undo,
         )
 
     def _shop_connection(self) -> Connection:
@@ -212,6 +213,11 @@ class AppState:
         # By the table, so that a session that routes by table finds the right database.
         table = self.inbox.database.tables.checkout
         return current_session(self.db).connection(bind_arguments={"clause": table})
+
+    def _undo(self) -> None:
+        from .webhooks.transactions import current_session
+
+        current_session(self.db).rollback()
 
     def load_order(self, reference: str) -> CheckoutOrder | None:
         """Ask the merchant's order loader.

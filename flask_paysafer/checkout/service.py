@@ -16,9 +16,11 @@ from .. import signals
 from ..config import Config
 from ..errors import ConfigurationError
 from ..inbox.attempts import Attempt
+from ..inbox.errors import is_unfit_value
 from ..resources import Event
 from . import identity
 from .agreement import agreed_order
+from .aliases import plain_number
 from .errors import TooManyAttemptsError
 from .orders import CheckoutOrder
 from .payments import creation
@@ -46,6 +48,7 @@ class Checkout:
     :param load_order: The merchant's ``order_loader``.
     :param shop_connection: Gives the connection of the shop's session, where the tables
         are in the shop's database.
+    :param undo: Rolls back the shop's session.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Checkout:
         store: CheckoutStore,
         load_order: OrderLoader,
         shop_connection: Callable[[], Connection] | None = None,
+        undo: Callable[[], None] | None = None,
     ) -> None:
         self.config = config
         self._app = app
@@ -64,6 +68,7 @@ class Checkout:
         self._store = store
         self._load_order = load_order
         self._shop_connection = shop_connection
+        self._undo = undo
         self._settler = Settler(client, store, deadline=config.deadline)
 
     def order(self, reference: str) -> CheckoutOrder | None:
@@ -71,6 +76,13 @@ class Checkout:
 
         :raises TypeError: if the loader returned something else.
         """
+        order = self._loaded(reference)
+        # Another name of the order has another row, and would let it be paid once more.
+        if order is None or self._has_another_name(order, reference):
+            return None
+        return order
+
+    def _loaded(self, reference: str) -> CheckoutOrder | None:
         order = self._load_order(reference)
         # Anything false counts as none: `order and CheckoutOrder(…)` is how loaders are written.
         if not order:
@@ -79,9 +91,44 @@ class Checkout:
             raise TypeError(
                 f"The order_loader must return a CheckoutOrder or None, not {type(order).__name__}."
             )
-        # Another name of the order has another row, and would let it be paid once more.
-        is_so_called = order.reference is None or str(order.reference) == reference
-        return order if is_so_called else None
+        return order
+
+    def _has_another_name(self, order: CheckoutOrder, reference: str) -> bool:
+        if order.reference is not None:
+            return str(order.reference) != reference
+        plain = plain_number(reference)
+        if plain is None or not self._finds_the_same(order, plain):
+            return False
+        logger.warning(
+            "Order %r has no page: the order_loader finds the same sum under %r, so both may be "
+            "one order. If they are two, give each its CheckoutOrder(reference=…).",
+            reference,
+            plain,
+        )
+        return True
+
+    def _finds_the_same(self, order: CheckoutOrder, plain: str) -> bool:
+        try:
+            other = self._loaded(plain)
+        except Exception:  # noqa: BLE001 (the merchant's code)
+            # The loader has no such order either, and says so in its own way.
+            return False
+        return other is not None and other.amount == order.amount
+
+    def find(self, reference: str) -> CheckoutOrder | None:
+        """Return the order for an address that a browser asks for, or None if there is none.
+
+        PostgreSQL refuses to look a word up among numbers, and answers nothing more in
+        that transaction: there is no such order, and a page that says so may ask more.
+        """
+        try:
+            return self.order(reference)
+        except Exception as error:
+            if not is_unfit_value(error):
+                raise
+        if self._undo is not None:
+            self._undo()
+        return None
 
     def look(self, reference: str, order: CheckoutOrder, *, early: float = PAUSE) -> Attempt | None:
         """Return the attempt that counts, brought up to date with PaySafer."""

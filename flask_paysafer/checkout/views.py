@@ -14,7 +14,16 @@ from itertools import chain
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, abort, jsonify, make_response, redirect, request
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    after_this_request,
+    jsonify,
+    make_response,
+    redirect,
+    request,
+)
 from werkzeug.wrappers import Response as AnyResponse
 
 from ..config import Config
@@ -63,12 +72,13 @@ class _Views:
 
     def checkout(self, reference: str) -> AnyResponse:
         """Show the order's page, or take what its form sends."""
+        # After the request, so that a refusal has the headers too.
+        after_this_request(self._guard)
         try:
-            answer = self._checkout(reference)
+            return self._checkout(reference)
         except InboxUnavailableError:
             logger.exception("The checkout's database can't be used")
-            answer = _come_again()
-        return _guarded(answer, self._policy)
+            return _come_again()
 
     def _checkout(self, reference: str) -> AnyResponse:
         if request.method == "POST":
@@ -84,7 +94,7 @@ class _Views:
         A loader's database may choke on a NUL, and take "1 " for "1": two orders for us.
         """
         checkout = self._get_checkout()
-        order = checkout.order(reference) if is_reference(reference) else None
+        order = checkout.find(reference) if is_reference(reference) else None
         if order is None:
             abort(404)
         return checkout, order
@@ -136,13 +146,22 @@ class _Views:
 
     def status(self, reference: str) -> AnyResponse:
         """Tell the page's script in which phase the order is."""
+        after_this_request(self._guard)
         try:
             checkout, order = self._find(reference)
             phase = phase_of(checkout.look(reference, order, early=0.0), order)
         except InboxUnavailableError:
             return _come_again()
-        answer = jsonify(state=phase, settled=phase in SETTLED)
-        answer.headers["Cache-Control"] = "no-store"
+        return jsonify(state=phase, settled=phase in SETTLED)
+
+    def _guard(self, answer: Response) -> Response:
+        headers = answer.headers
+        headers.setdefault("Content-Security-Policy", self._policy)
+        # Kept nowhere: the back button has to ask what has become of the order.
+        headers["Cache-Control"] = "no-store"
+        # Not "no-referrer": Flask-WTF checks the referrer of forms over https.
+        headers.setdefault("Referrer-Policy", "same-origin")
+        headers.setdefault("X-Content-Type-Options", "nosniff")
         return answer
 
 
@@ -193,14 +212,3 @@ def _content_policy(api_base: str) -> str:
         f"default-src 'self'; connect-src 'self' {api.scheme}://{api.netloc}; "
         "form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
     )
-
-
-def _guarded(answer: AnyResponse, policy: str) -> AnyResponse:
-    headers = answer.headers
-    headers.setdefault("Content-Security-Policy", policy)
-    # Kept nowhere: the back button has to ask what has become of the order.
-    headers["Cache-Control"] = "no-store"
-    # Not "no-referrer": Flask-WTF checks the referrer of forms over https.
-    headers.setdefault("Referrer-Policy", "same-origin")
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    return answer

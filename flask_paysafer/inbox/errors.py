@@ -18,3 +18,11 @@ class PayloadUnreadableError(PaySaferError):
 
     The row is kept as it is; with the key it was written with it reads again.
     """
+
+
+def is_unfit_value(error: Exception) -> bool:
+    """Tell whether a database refused a value that its column can't hold or be compared with."""
+    # Not above: SQLAlchemy is imported when the inbox is first used.
+    from sqlalchemy.exc import DataError
+
+    return isinstance(error, DataError)

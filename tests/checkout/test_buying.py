@@ -322,6 +322,31 @@ def test_the_page_is_guarded_and_kept_nowhere(shop: Shop) -> None:
     assert headers["Referrer-Policy"] == "same-origin"
 
 
+@pytest.mark.parametrize(
+    ("status", "page", "body"),
+    [
+        (404, "/paysafer/checkout/9999", {"data": {"token": "tok_1"}}),
+        (400, PAGE, {"data": {"card_number": "1"}}),
+        (400, PAGE, {"data": {"token": "tok_1"}}),
+        (413, PAGE, {"data": {"token": "1" * 70_000}}),
+        (415, PAGE, {"json": {"token": "tok_1"}}),
+    ],
+)
+def test_a_refusal_is_guarded_as_the_page_is(
+    shop: Shop, status: int, page: str, body: dict[str, Any]
+) -> None:
+    answer = shop.browser.post(page, **body)
+    assert answer.status_code == status
+    names = ["Content-Security-Policy", "Cache-Control", "Referrer-Policy"]
+    wanted = shop.open().headers
+    assert [answer.headers.get(name) for name in names] == [wanted[name] for name in names]
+
+
+def test_what_the_pages_script_asks_is_kept_nowhere(shop: Shop) -> None:
+    for page in (f"{PAGE}/status", "/paysafer/checkout/9999/status"):
+        assert shop.open(page).headers["Cache-Control"] == "no-store"
+
+
 def test_the_shops_own_policy_wins(shop: Shop) -> None:
     def set_policy(response: Any) -> Any:
         response.headers["Content-Security-Policy"] = "default-src 'self'"
