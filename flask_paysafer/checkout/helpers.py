@@ -57,17 +57,27 @@ def _form_or_link(checkout: Checkout, renderer: Renderer, reference: str) -> Mar
     except InboxUnavailableError:
         # The shop's page is shown all the same; the checkout's own says what is wrong.
         logger.exception("The checkout's database can't be used")
-        return _link(renderer, reference, order)
-    if phase_of(attempt, order) == "open":
+        return _link(renderer, reference, order, title="title")
+    phase = phase_of(attempt, order)
+    if phase == "open":
         return renderer.scripts() + renderer.form(reference, order, attempt)
-    # Paid, or under way: the checkout page tells which, and goes on from there.
-    return _link(renderer, reference, order)
+    # Paid, or under way: the checkout page tells more, and goes on from there.
+    return _link(renderer, reference, order, title=f"{phase}_title")
 
 
-def _link(renderer: Renderer, reference: str, order: CheckoutOrder) -> Markup:
-    link = Markup('<a class="paysafer-button" href="{}">{}</a>')
-    text = Texts(order.locale)("continue")
-    return renderer.scripts() + link.format(renderer.checkout_url(reference), text)
+def _link(renderer: Renderer, reference: str, order: CheckoutOrder, *, title: str) -> Markup:
+    texts = Texts(order.locale)
+    link = Markup(
+        '<div class="paysafer-form" lang="{}" dir="{}">\n<p class="paysafer-title">{}</p>\n'
+        '<a class="paysafer-button" href="{}">{}</a>\n</div>'
+    )
+    return renderer.scripts() + link.format(
+        texts.locale,
+        texts.direction,
+        texts(title),
+        renderer.checkout_url(reference),
+        texts("continue"),
+    )
 
 
 def paysafer_money(amount: Any, currency: str | None = None, locale: str | None = None) -> str:

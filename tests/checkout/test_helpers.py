@@ -76,7 +76,18 @@ def test_an_order_that_is_paid_or_under_way_gets_a_link(shop: Shop) -> None:
     shop.pay(CHALLENGE)
     page = rendered(shop, "{{ paysafer_checkout('1234') }}")
     assert "data-paysafer-form" not in page
+    assert "Confirm with your bank" in page
     assert 'href="/paysafer/checkout/1234"' in page
+    shop.answer_challenge("pass")
+    shop.let_time_pass(1)
+    assert "Paid, thank you" in rendered(shop, "{{ paysafer_checkout('1234') }}")
+
+
+def test_the_link_speaks_the_orders_language(shop: Shop) -> None:
+    shop.change_order(locale="ar")
+    shop.pay(CHALLENGE)
+    page = rendered(shop, "{{ paysafer_checkout('1234') }}")
+    assert 'lang="ar" dir="rtl"' in page
 
 
 def test_a_page_of_the_shop_survives_a_database_that_is_down(shop: Shop) -> None:

@@ -332,6 +332,8 @@
   }
 
   const start = () => {
+    // "go" holds for this one showing: the back button must not act once more.
+    if (document.querySelector(".paysafer-page") && location.search) history.replaceState(null, "", location.pathname);
     for (const form of document.querySelectorAll("[data-paysafer-form]")) new Form(form);
     for (const section of document.querySelectorAll("[data-paysafer-wait]")) new Wait(section);
     const onward = document.querySelector("a[data-paysafer-continue]");

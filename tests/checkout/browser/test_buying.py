@@ -109,6 +109,20 @@ def test_going_back_from_the_bank_leaves_the_choice(customer: Customer) -> None:
     assert [payment["status"] for payment in customer.shop.payments] == ["canceled", "succeeded"]
 
 
+def test_going_back_from_the_bank_after_a_declined_card_leaves_the_choice(
+    customer: Customer,
+) -> None:
+    """The declined page was shown right after paying: showing it again pays and leads nowhere."""
+    customer.open().fill(DECLINED).pay()
+    customer.sees(TEXTS["declined"])
+    customer.fill(CHALLENGE).pay()
+    customer.page.wait_for_url(f"{customer.shop.sandbox.url}/**")
+    customer.page.go_back()
+    customer.sees(TEXTS["action"])
+    expect(customer.page.get_by_role("link", name=TEXTS["action_button"])).to_be_visible()
+    assert customer.page.url == customer.url + PAGE
+
+
 def test_a_challenge_passed_elsewhere_is_noticed_by_the_page(customer: Customer) -> None:
     customer.open().fill(CHALLENGE).pay()
     customer.page.wait_for_url(f"{customer.shop.sandbox.url}/**")
