@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from .. import keys
 from ..errors import ConfigurationError
@@ -108,6 +108,13 @@ class Core:
             ),
             api_version=self.api_version if api_version is None else _version(api_version),
             headers=self.headers + (() if headers is None else fields.headers("headers", headers)),
+        )
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: the keys would be in whatever queue or cache it goes to."""
+        raise TypeError(
+            "An API client holds keys and connections, so it can't be pickled. Use paysafer.client "
+            "where it is needed, or make one there."
         )
 
     @property

@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         description="A local PaySafer: the API under /v1, the dashboard at /.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (%(default)s)")
-    parser.add_argument("--port", type=int, default=4242, help="0 takes a free one (%(default)s)")
+    parser.add_argument("--port", type=_port, default=4242, help="0 takes a free one (%(default)s)")
     parser.add_argument("--db", metavar="FILE", help="keep everything in this file")
     parser.add_argument("--strict", action="store_true", help="refuse what is only assumed")
     parser.add_argument(
@@ -96,6 +96,13 @@ def _parser() -> argparse.ArgumentParser:
         "--describe", action="store_true", help="print the API's OpenAPI description and end"
     )
     return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("must be from 0 to 65535")
+    return port
 
 
 def _rate(text: str) -> float:

@@ -48,7 +48,7 @@ class Engine:
         self.clock = _clock(storage, start, clock_rate)
         self.ledger = Ledger(storage, self._notes)
         self.settings = Settings(idempotency=idempotency, strict=strict)
-        self.faults = Faults()
+        self.faults = Faults(_kept_faults(storage), self.ledger.save_notes)
         self.keys = IdempotencyKeys(self.ledger)
         self.limits = RateLimits()
         self.log = RequestLog()
@@ -67,7 +67,10 @@ class Engine:
         self.deliveries.take_up()
 
     def _notes(self) -> dict[str, Any]:
-        return {"clock": {"now": self.clock.now(), "rate": self.clock.rate}}
+        return {
+            "clock": {"now": self.clock.now(), "rate": self.clock.rate},
+            "faults": self.faults.listed(),
+        }
 
     def account(self, realm: Realm, page_url: Callable[[str], str] = str) -> Account:
         """Return what the API's calls work with; use it inside a transaction."""
@@ -151,6 +154,10 @@ class Engine:
             self.closing.set()
             self.deliveries.close()
             self.ledger.close()
+
+
+def _kept_faults(storage: Storage | None) -> list[dict[str, Any]]:
+    return (storage.note("faults") if storage else None) or []
 
 
 def _clock(storage: Storage | None, start: float | None, rate: float | None) -> VirtualClock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -57,10 +58,15 @@ class Fault:
 
 
 class Faults:
-    """What is armed, oldest first; the caller holds the ledger's lock."""
+    """What is armed, oldest first; the caller holds the ledger's lock.
 
-    def __init__(self) -> None:
-        self._armed: list[Fault] = []
+    :param kept: What was armed before, as :meth:`listed` returned it.
+    :param keep: Called after each change.
+    """
+
+    def __init__(self, kept: Iterable[Mapping[str, Any]], keep: Callable[[], None]) -> None:
+        self._armed = [Fault(**fault) for fault in kept]
+        self._keep = keep
 
     def arm(self, data: dict[str, Any]) -> Fault:
         """Arm a fault.
@@ -69,6 +75,7 @@ class Faults:
         """
         fault = Fault(new_id("flt"), **ARM_FAULT.check(data))
         self._armed.append(fault)
+        self._keep()
         return fault
 
     def take(self, kinds: tuple[str, ...], method: str, path: str) -> Fault | None:
@@ -76,6 +83,7 @@ class Faults:
         for place, fault in enumerate(self._armed):
             if fault.kind in kinds and fault.fits(method, path):
                 self._armed[place : place + 1] = _used(fault)
+                self._keep()
                 return fault
         return None
 
@@ -86,6 +94,7 @@ class Faults:
     def clear(self) -> None:
         """Disarm everything."""
         self._armed.clear()
+        self._keep()
 
 
 def _used(fault: Fault) -> list[Fault]:

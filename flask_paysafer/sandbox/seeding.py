@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import customers, disputes, payments
+from . import customers, disputes, payments, payouts
 from .account import Account
 from .engine import Engine
 from .triggers import realm_named
@@ -26,7 +26,7 @@ _PAYMENTS = (
 
 
 def seed(engine: Engine, account_name: str) -> dict[str, Any]:
-    """Make customers, payments of every sort, a refund and a dispute.
+    """Make customers, payments of every sort, a refund, disputes and payouts.
 
     :raises ApiError: 400 for a name that no key could hold.
     """
@@ -59,6 +59,8 @@ def _make_history(account: Account) -> None:
     disputes.open_dispute(account, disputed, reason="product_not_received")
     resolved = account.find("payment", made[2])["_open_dispute"]
     disputes.resolve(account, account.find("dispute", resolved), "won")
+    payouts.pay_out(account, 50000, "aed", failure=None)
+    payouts.pay_out(account, 25000, "aed", failure="account_closed")
 
 
 def _pay(

@@ -12,8 +12,11 @@ from .faults import ARM_FAULT
 from .fields import Number, Record, Text
 from .loopback import require_loopback
 from .reading import read_body, read_json
-from .triggers import TRIGGER
+from .triggers import TRIGGER, event_of
 from .verbs import Verbs
+
+EVENTS_HEADER = "PaySafer-Sandbox-Events"
+"""Names everything that a trigger made, in order: a refund's payment comes with it."""
 
 _ADVANCE = Record({"seconds": Number(float("inf")), "to": Text(100)})
 _SEED = Record({"account": Text(255)})
@@ -96,7 +99,10 @@ def _add_lists(routes: Blueprint, verbs: Verbs) -> None:
 def _add_happenings(routes: Blueprint, verbs: Verbs) -> None:
     @routes.post("/trigger")
     def trigger() -> ResponseReturnValue:
-        return verbs.trigger(**_given(TRIGGER))
+        order = _given(TRIGGER)
+        made = verbs.happen(**order)
+        names = " ".join(event["id"] for event in made)
+        return event_of(order["type"], made), {EVENTS_HEADER: names}
 
     @routes.post("/deliveries/<delivery>/resend")
     def resend(delivery: str) -> ResponseReturnValue:

@@ -31,8 +31,8 @@ _MISSPELT = 0.9
 """How like a documented type one is that was hardly meant to be another."""
 
 
-def trigger(engine: Engine, given: dict[str, Any]) -> dict[str, Any]:
-    """Make an event of ``given["type"]`` happen and return it.
+def happen(engine: Engine, given: dict[str, Any]) -> list[dict[str, Any]]:
+    """Make an event of ``given["type"]`` happen; return all that came of it, in order.
 
     :raises ApiError: for an unknown field, or what the state machine forbids.
     """
@@ -41,10 +41,10 @@ def trigger(engine: Engine, given: dict[str, Any]) -> dict[str, Any]:
         account = engine.account(_realm(engine, order))
         happening = HAPPENINGS.get(order["type"])
         if happening is None:
-            return shown(_custom(account, order))
+            return [shown(_custom(account, order))]
         before = len(account.shelf("event").ids)
         happening.happen(account, _checked(order, happening))
-        return shown(_event_since(account, before, order["type"]))
+        return _made_since(account, before, order["type"])
 
 
 def _checked(order: dict[str, Any], happening: Happening) -> Order:
@@ -80,12 +80,17 @@ def realm_named(name: str, mode: str = "test") -> Realm:
     return Realm(name, "live" if mode == "live" else "test")
 
 
-def _event_since(account: Account, before: int, event_type: str) -> Row:
+def event_of(event_type: str, made: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the one that was asked for: it may have brought others with it."""
+    return next(event for event in reversed(made) if event["type"] == event_type)
+
+
+def _made_since(account: Account, before: int, event_type: str) -> list[dict[str, Any]]:
     shelf = account.shelf("event")
-    for event_id in reversed(shelf.ids[before:]):
-        if shelf.rows[event_id]["type"] == event_type:
-            return shelf.rows[event_id]
-    raise invalid("data", f"changes nothing, so no {event_type} follows.")
+    made = [shown(shelf.rows[event_id]) for event_id in shelf.ids[before:]]
+    if all(event["type"] != event_type for event in made):
+        raise invalid("data", f"changes nothing, so no {event_type} follows.")
+    return made
 
 
 def _custom(account: Account, order: dict[str, Any]) -> Row:

@@ -10,7 +10,7 @@ from .failures import ApiError, invalid
 from .fields import Number
 from .ledger import shown
 from .seeding import seed
-from .triggers import realm_named, trigger
+from .triggers import event_of, happen, realm_named
 
 OBJECTS = ("payment", "customer", "webhook_endpoint", "token", "dispute", "payout")
 """The kinds of objects that can be listed across accounts."""
@@ -75,8 +75,16 @@ class Verbs:
             ``payment``, ``amount`` and ``data``.
         :raises ApiError: for what the state machine forbids, and unknown fields.
         """
+        return event_of(type, self.happen(type, **order))
+
+    def happen(self, type: str, **order: Any) -> list[dict[str, Any]]:  # noqa: A002 (as above)
+        """Make an event happen and return all that came of it, in order.
+
+        A refund needs a payment: if none is named, two other events are made before it.
+        Takes what :meth:`trigger` takes.
+        """
         given = {name: value for name, value in order.items() if value is not None}
-        return trigger(self.engine, {"type": type, **given})
+        return happen(self.engine, {"type": type, **given})
 
     def events(self) -> list[dict[str, Any]]:
         """Return all events of all accounts, whole as they are delivered, oldest first."""

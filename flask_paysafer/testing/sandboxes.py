@@ -50,11 +50,11 @@ class JoinedSandbox(Sandbox):
             realm = self.engine.account(_realm(state.config))
             return webhook_endpoints.create(realm, {"url": url}).body
 
-    def trigger(self, type: str, **order: Any) -> dict[str, Any]:  # noqa: A002 (as in the base)
-        """Make an event happen, have it delivered, and return it. See :meth:`.Verbs.trigger`."""
-        event = super().trigger(type, **order)
+    def happen(self, type: str, **order: Any) -> list[dict[str, Any]]:  # noqa: A002 (the base's)
+        """Make an event happen, and have it and what it needed delivered; return them all."""
+        made = super().happen(type, **order)
         self.settle()
-        return event
+        return made
 
     def settle(self) -> None:
         """Wait until everything that is due was delivered, such as after a call of the client."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,12 @@ from flask_paysafer import Event, PaySafer
 from flask_paysafer.state import get_state
 from tests.inbox.events import event_body
 
-PAGES = ["/paysafer/operator/", "/paysafer/operator/events/1", "/paysafer/operator/style.css"]
+PAGES = [
+    "/paysafer/operator/",
+    "/paysafer/operator",
+    "/paysafer/operator/events/1",
+    "/paysafer/operator/style.css",
+]
 ACTIONS = ["/paysafer/operator/events/1/replay", "/paysafer/operator/events/1/quarantine"]
 
 
@@ -79,6 +85,28 @@ def test_page_does_not_exist_for_others(tmp_path: Path, path: str, answer: objec
     assert shop.client.get(path).status_code == 404
 
 
+@pytest.mark.parametrize(("answer", "status"), [(False, 404), (True, 200)])
+def test_async_function_is_asked(tmp_path: Path, answer: bool, status: int) -> None:
+    """Its coroutine is true before it has run: taken for the answer, it would admit everybody."""
+    shop = Shop(tmp_path)
+
+    @shop.paysafer.operator_required
+    async def may_operate() -> bool:
+        return answer
+
+    assert shop.client.get("/paysafer/operator/").status_code == status
+
+
+def test_generator_admits_nobody(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+
+    @shop.paysafer.operator_required
+    def may_operate() -> Iterator[bool]:
+        yield False
+
+    assert shop.client.get("/paysafer/operator/").status_code == 500
+
+
 @pytest.mark.parametrize("path", ACTIONS)
 def test_buttons_do_not_exist_for_others(tmp_path: Path, path: str) -> None:
     assert Shop(tmp_path).client.post(path).status_code == 404
@@ -104,6 +132,7 @@ def test_list_shows_counts_chart_and_events(shop: Shop) -> None:
         ("object=pay_2", False),
         ("state=nonsense&before=x", True),
         ("before=1", False),
+        (f"before={2**64}", True),
     ],
 )
 def test_list_filters(shop: Shop, query: str, is_there: bool) -> None:
@@ -200,8 +229,9 @@ def test_nothing_comes_from_elsewhere(shop: Shop, path: str) -> None:
     answer.close()
 
 
-def test_unknown_event_is_404(shop: Shop) -> None:
-    assert shop.client.get("/paysafer/operator/events/99").status_code == 404
+@pytest.mark.parametrize("key", [99, 2**64])
+def test_unknown_event_is_404(shop: Shop, key: int) -> None:
+    assert shop.client.get(f"/paysafer/operator/events/{key}").status_code == 404
 
 
 def test_payload_of_a_lost_key_is_reported(tmp_path: Path) -> None:

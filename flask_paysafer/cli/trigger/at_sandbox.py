@@ -11,11 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...config import Config
-from ...errors import ConfigurationError
+from ...errors import ConfigurationError, PaySaferError
 from ...keys import is_loopback
 from ...resources import Event
 from ...resources.examples import OverrideError
-from .speaking import send_json
+from .speaking import ask, send_json
 
 _PAYMENT = ("currency", "description", "metadata", "receipt_email")
 _CUSTOMER = ("email", "name", "phone", "metadata")
@@ -66,16 +66,32 @@ def order_again(event: Event) -> Order:
     return {**order, "amount": event.data["amount"]} if has_amount else order
 
 
-def happen(config: Config, order: Order) -> tuple[str, list[dict[str, Any]]]:
+def happen(config: Config, order: Order) -> list[tuple[str, str]]:
     """Make it happen and have it delivered.
 
-    :return: The event's id, and its deliveries.
+    :return: The type and id of every event that came of it, in order: a refund brings the
+        payment that it needs.
     :raises PaySaferError: for what the sandbox refuses, or if none answers.
     """
     base = _address(config)
-    event = send_json("POST", f"{base}/trigger", {**order, **_whose(config)})
+    made = _make(base, {**order, **_whose(config)})
     send_json("POST", f"{base}/clock/advance", {"seconds": 0})  # returns when all is delivered
-    return event["id"], _deliveries(base, event["id"])
+    events = send_json("GET", f"{base}/events")
+    return [(event["type"], event["id"]) for event in events if event["id"] in made]
+
+
+def _make(base: str, order: Order) -> list[str]:
+    try:
+        event, headers = ask("POST", f"{base}/trigger", order)
+    except PaySaferError as error:
+        if error.code != "parameter_unknown":
+            raise
+        raise PaySaferError(
+            f"{error.message}. The sandbox settles that by itself; --to app delivers an example "
+            "with any field set."
+        ) from None
+    made: str = headers.get("PaySafer-Sandbox-Events", event["id"])
+    return made.split()
 
 
 def resend(config: Config, event_id: str) -> list[dict[str, Any]]:
@@ -83,12 +99,14 @@ def resend(config: Config, event_id: str) -> list[dict[str, Any]]:
     base = _address(config)
     return [
         send_json("POST", f"{base}/deliveries/{delivery['id']}/resend")
-        for delivery in _deliveries(base, event_id)
+        for delivery in deliveries_of(config, event_id)
     ]
 
 
-def _deliveries(base: str, event_id: str) -> list[dict[str, Any]]:
-    return [one for one in send_json("GET", f"{base}/deliveries") if one["event"] == event_id]
+def deliveries_of(config: Config, event_id: str) -> list[dict[str, Any]]:
+    """Return the deliveries of one event."""
+    listed = send_json("GET", f"{_address(config)}/deliveries")
+    return [one for one in listed if one["event"] == event_id]
 
 
 def _address(config: Config) -> str:

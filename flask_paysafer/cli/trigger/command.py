@@ -104,9 +104,12 @@ def _replay(state: AppState, payload: bytes, target: str) -> None:
 
 
 def _happen(state: AppState, order: at_sandbox.Order) -> None:
-    event_id, deliveries = at_sandbox.happen(state.config, order)
-    _tell(f"{order['type']} {event_id} happened in the sandbox.", deliveries)
-    if not deliveries:
+    delivered = 0
+    for event_type, event_id in at_sandbox.happen(state.config, order):
+        deliveries = at_sandbox.deliveries_of(state.config, event_id)
+        _tell(f"{event_type} {event_id} happened in the sandbox.", deliveries)
+        delivered += len(deliveries)
+    if not delivered:
         click.echo(
             "No endpoint of this account takes it, so nothing was delivered. Register one: "
             "flask paysafer endpoints create URL."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -17,6 +19,7 @@ class Reply(NamedTuple):
 
     status: int
     text: str
+    headers: Mapping[str, str] = MappingProxyType({})
 
     @property
     def is_good(self) -> bool:
@@ -39,7 +42,8 @@ def send(method: str, url: str, payload: bytes = b"", **headers: str) -> Reply:
             given = {"Content-Type": "application/json", **headers}
             connection.request(method, target, body=payload or None, headers=given)
             answer = connection.getresponse()
-            return Reply(answer.status, answer.read().decode("utf-8", "replace"))
+            text = answer.read().decode("utf-8", "replace")
+            return Reply(answer.status, text, dict(answer.getheaders()))
         finally:
             connection.close()
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -47,7 +51,12 @@ def send(method: str, url: str, payload: bytes = b"", **headers: str) -> Reply:
 
 
 def send_json(method: str, url: str, value: Any = None) -> Any:
-    """Send ``value`` as JSON and return the answer's JSON.
+    """Send ``value`` as JSON and return the answer's JSON. See :func:`ask`."""
+    return ask(method, url, value)[0]
+
+
+def ask(method: str, url: str, value: Any = None) -> tuple[Any, Mapping[str, str]]:
+    """Send ``value`` as JSON and return the answer's JSON and headers.
 
     :raises PaySaferError: for no answer, an error, or an answer that is no JSON.
     """
@@ -60,5 +69,6 @@ def send_json(method: str, url: str, value: Any = None) -> Any:
             f"{url} answered {reply.status} without JSON. Is a PaySafer sandbox there?"
         ) from None
     if not reply.is_good:
-        raise PaySaferError(f"The sandbox refused it: {answer['error']['message']}")
-    return answer
+        error = answer["error"]
+        raise PaySaferError(f"The sandbox refused it: {error['message']}", code=error["code"])
+    return answer, reply.headers

@@ -129,9 +129,15 @@ async function carryOut(work, target) {
   }
 }
 
+// The whole row leads where its first link does; who selects text in it is not sent away.
+function openRow(target) {
+  if (target.closest("a, button") || window.getSelection().toString()) return;
+  target.closest("tbody tr[data-key]")?.querySelector("td.main > a")?.click();
+}
+
 document.addEventListener("click", (event) => {
   const target = event.target.closest("button[data-do]");
-  if (!target) return;
+  if (!target) return openRow(event.target);
   const { do: doing, ...data } = target.dataset;
   if (doing === "open") dialogs.open(data.dialog, state);
   else if (doing === "close") target.closest("dialog").close();
