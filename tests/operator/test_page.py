@@ -240,6 +240,6 @@ def test_payload_of_a_lost_key_is_reported(tmp_path: Path) -> None:
     shop = Shop(tmp_path, PAYSAFER_INBOX_ENCRYPTION_KEY=Fernet.generate_key().decode())
     shop.paysafer.operator_required(lambda: True)
 
-    assert "key that is not among those set" in shop.client.get(PAGES[1]).text
+    assert "key that is not among those set" in shop.client.get("/paysafer/operator/events/1").text
     assert "a handler failed again" in shop.press(ACTIONS[0]).text
     assert shop.state() == "failed"
