@@ -31,6 +31,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from ..checkout.csrf import csrf_fields, is_genuine
 from ..inbox.errors import InboxUnavailableError
 from ..inbox.records import STATES
+from ..webhooks.calling import call
 from .chart import HEIGHT, WIDTH, draw
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ logger = logging.getLogger(__name__)
 
 _PAGE = 50
 _BARS = 48
+LARGEST_KEY = 2**63 - 1
+"""What a database's integer can hold: a larger one in an address is no row's."""
+
 SPANS = {"24h": 24, "7d": 7 * 24, "30d": 30 * 24}
 """What the chart can show, in hours."""
 
@@ -70,7 +74,8 @@ def add_operator_routes(blueprint: Blueprint, desk: Desk) -> None:
     """Add the page's routes and templates to the extension's blueprint."""
     views = _Views(desk)
     add = blueprint.add_url_rule
-    add("/operator/", "operator", views.guarded(views.events))
+    # Without a redirect to the slash: that would tell that there is such a page.
+    add("/operator/", "operator", views.guarded(views.events), strict_slashes=False)
     add("/operator/events/<int:key>", "operator_event", views.guarded(views.event))
     add(
         "/operator/events/<int:key>/replay",
@@ -118,7 +123,8 @@ class _Views:
 
     def _is_admitted(self) -> bool:
         check = self._desk.may_enter()
-        answer = check() if check is not None else None
+        # An async function's coroutine is true before it has said anything: it has to run.
+        answer = call(check) if check is not None else None
         if isinstance(answer, (AnyResponse, str, tuple)):
             logger.warning(
                 "The function registered with operator_required returned a page; that admits "
@@ -132,7 +138,8 @@ class _Views:
         span = request.args.get("span", "24h")
         hours = SPANS.get(span, SPANS["24h"])
         now = browser.now()
-        rows = browser.find(_asked_for(), limit=_PAGE, before=request.args.get("before", type=int))
+        before = request.args.get("before", type=int)
+        rows = browser.find(_asked_for(), limit=_PAGE, before=before and min(before, LARGEST_KEY))
         return self._page(
             "events.html",
             rows=rows,
@@ -150,6 +157,8 @@ class _Views:
         )
 
     def _story(self, key: int) -> EventStory:
+        if key > LARGEST_KEY:
+            abort(404)
         return self._desk.inbox().browser.story_of(key) or abort(404)
 
     def replay(self, key: int) -> AnyResponse:

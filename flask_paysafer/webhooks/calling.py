@@ -44,23 +44,24 @@ def fresh_context(app: Flask) -> Iterator[None]:
             logger.exception("A teardown function of the app failed after a webhook handler.")
 
 
-def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-    """Call a function or run a coroutine function to its end.
+def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Return what a function returns, or a coroutine function when it has run to its end.
 
     :raises TypeError: if it returns what has not run yet, such as a generator.
     """
     result = function(*args, **kwargs)
     if inspect.iscoroutine(result):
-        _run(result)
-    elif inspect.isgenerator(result) or inspect.isasyncgen(result) or inspect.isawaitable(result):
+        return _run(result)
+    if inspect.isgenerator(result) or inspect.isasyncgen(result) or inspect.isawaitable(result):
         # Its body never ran: taken for done, the event's effect would be lost without a word.
         raise TypeError(
             f"It returned a {type(result).__name__}, which nothing runs. "
             "Write it as a plain function or an async one, without yield."
         )
+    return result
 
 
-def _run(coroutine: Coroutine[Any, Any, Any]) -> None:
+def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     # Imported on first use: most shops have no async handler, and these take long to load.
     import asyncio
     from concurrent.futures import ThreadPoolExecutor
@@ -68,13 +69,12 @@ def _run(coroutine: Coroutine[Any, Any, Any]) -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        asyncio.run(coroutine)
-        return
+        return asyncio.run(coroutine)
     # A loop is running in this thread, as under an ASGI server: wait in another thread, in
     # this context, so that the handler sees its app and its session.
     context = contextvars.copy_context()
     with ThreadPoolExecutor(max_workers=1) as pool:
-        pool.submit(context.run, asyncio.run, coroutine).result()
+        return pool.submit(context.run, asyncio.run, coroutine).result()
 
 
 def describe(error: BaseException) -> str:
