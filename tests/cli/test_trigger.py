@@ -204,6 +204,32 @@ def test_deliveries_of_the_sandbox_are_told_with_their_answers(
     assert f"{url}/not-here: answered 404" in result.output
 
 
+def test_everything_that_a_trigger_made_is_told_in_order(
+    local_shop: Shop, sandbox: Sandbox
+) -> None:
+    """A refund needs a payment, and the shop's handlers ran for that one too."""
+    sandbox.trigger("payment.completed", account="acmeshop1")
+    before = len(sandbox.events())
+    with serving(local_shop.app) as url:
+        register(sandbox, f"{url}/not-here")
+        result = local_shop.trigger("payment.refunded")
+    made = sandbox.events()[before:]
+    assert [event["type"] for event in made] == [
+        "payment.created",
+        "payment.completed",
+        "payment.refunded",
+    ]
+    told = [
+        line
+        for event in made
+        for line in (
+            f"{event['type']} {event['id']} happened in the sandbox.",
+            f"  {url}/not-here: answered 404",
+        )
+    ]
+    assert result.output.splitlines() == told
+
+
 def test_a_dispute_can_be_about_a_payment_of_the_sandbox(
     local_shop: Shop, sandbox: Sandbox
 ) -> None:
@@ -217,7 +243,7 @@ def test_a_dispute_can_be_about_a_payment_of_the_sandbox(
     ("override", "problem"),
     [
         ("id=evt_1", "use --to app to set it"),
-        ("data.status=failed", "The sandbox refused it:"),
+        ("data.status=failed", "data[status]. The sandbox settles that by itself; --to app"),
     ],
 )
 def test_what_the_sandbox_decides_itself_is_refused(

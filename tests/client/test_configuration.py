@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
 
-from flask_paysafer.client import PaySaferClient
+from flask_paysafer.client import AsyncPaySaferClient, PaySaferClient
 from flask_paysafer.config import load_config
 from flask_paysafer.errors import ConfigurationError
 
@@ -62,6 +63,15 @@ def test_tokens_go_out_with_the_publishable_key_and_nothing_else_does(
         f"Bearer {PUBLISHABLE_KEY}",
         f"Bearer {SECRET_KEY}",
     ]
+
+
+@pytest.mark.parametrize("cls", [PaySaferClient, AsyncPaySaferClient])
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_client_is_not_pickled_for_it_holds_keys(cls: type[Any], protocol: int) -> None:
+    client = cls(SECRET_KEY, publishable_key=PUBLISHABLE_KEY)
+    for one in (client, client.with_options(timeout=3), client.payments):
+        with pytest.raises(TypeError, match="holds keys and connections"):
+            pickle.dumps(one, protocol)
 
 
 def test_a_key_that_is_missing_is_named_before_anything_is_sent(paysafer: Recorder) -> None:

@@ -126,7 +126,16 @@ def test_start_that_fails_names_the_cure(
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("options", [["--clock-rate", "-1"], ["--idempotency", "loose"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--clock-rate", "-1"],
+        ["--idempotency", "loose"],
+        ["--port", "65536"],
+        ["--port", "-1"],
+        ["--port", "http"],
+    ],
+)
 def test_wrong_option_is_refused(capsys: pytest.CaptureFixture[str], options: list[str]) -> None:
     with pytest.raises(SystemExit):
         main(options)

@@ -8,7 +8,7 @@ import pytest
 
 from flask_paysafer.sandbox import Reply, Sandbox
 
-from .conftest import client_of, pay
+from .conftest import client_of, pay, types
 from .shop import Shop
 
 
@@ -101,6 +101,18 @@ def test_delivery_is_sent_again(
     assert steering.post("/deliveries/dlv_nothing/resend").status_code == 404
 
 
+def test_a_trigger_answers_with_the_event_and_names_what_came_with_it(
+    steering: httpx.Client, sandbox: Sandbox
+) -> None:
+    sandbox.trigger("customer.created", account="acmeshop1")
+    answer = steering.post("/trigger", json={"type": "payment.created", "account": "acmeshop1"})
+    assert answer.json() == sandbox.events()[1]
+    assert answer.headers["PaySafer-Sandbox-Events"].split() == [
+        event["id"] for event in sandbox.events()[1:]
+    ]
+    assert types(sandbox)[1:] == ["payment.created", "payment.completed"]
+
+
 def test_settings_are_told_and_changed(steering: httpx.Client, client: httpx.Client) -> None:
     changed = steering.post("/settings", json={"strict": True, "clock_rate": 0.5}).json()
     assert changed == {
@@ -158,6 +170,8 @@ def test_seed_is_a_small_shops_history(steering: httpx.Client, client: httpx.Cli
         "requires_action",
         "requires_capture",
     }
+    payouts = steering.get("/objects/payout").json()
+    assert [payout["status"] for payout in payouts] == ["paid", "failed"]
     assert steering.post("/seed", json={"account": "short"}).status_code == 400
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,43 @@ def test_clock_goes_on_where_it_stopped(file: Path, shop: Shop) -> None:
         sandbox.advance(500)
     with Sandbox(db=file) as sandbox:
         assert sandbox.clock() == {"now": 1_800_000_500, "rate": 0}
+
+
+def test_armed_faults_wait_on(file: Path, shop: Shop) -> None:
+    with kept(file, shop) as sandbox, client_of(sandbox) as client:
+        sandbox.fault("error-500", path="/v1/payments", times=2)
+        spent = sandbox.fault("rate-limit", path="/v1/payments")
+        assert [pay(client).status_code for _ in range(3)] == [500, 500, 429]
+        sandbox.fault("error-500", path="/v1/customers", times=3)
+        client.get("/customers")
+        left = sandbox.faults()
+    assert spent["id"] not in {fault["id"] for fault in left}
+    with kept(file, shop) as sandbox, client_of(sandbox) as client:
+        assert sandbox.faults() == left
+        assert [client.get("/customers").status_code for _ in range(3)] == [500, 500, 200]
+
+
+@pytest.mark.parametrize("disarm", [Sandbox.clear_faults, Sandbox.reset])
+def test_disarmed_faults_do_not_come_back(
+    file: Path, shop: Shop, disarm: Callable[[Sandbox], None]
+) -> None:
+    with kept(file, shop) as sandbox:
+        sandbox.fault("error-500")
+        disarm(sandbox)
+    with kept(file, shop) as sandbox:
+        assert sandbox.faults() == []
+
+
+def test_a_killed_sandbox_has_kept_what_was_armed(file: Path, shop: Shop) -> None:
+    with kept(file, shop) as sandbox:
+        sandbox.fault("lost-answer")
+        copy = file.with_name("as-left.db")
+        for suffix in ("", "-wal"):
+            copy.with_name(copy.name + suffix).write_bytes(
+                file.with_name(file.name + suffix).read_bytes()
+            )
+    with kept(copy, shop) as sandbox:
+        assert [fault["kind"] for fault in sandbox.faults()] == ["lost-answer"]
 
 
 def test_retries_go_on(file: Path, shop: Shop) -> None:

@@ -201,6 +201,20 @@ def test_a_search_narrows_the_list(open_page: OpenPage, client: httpx.Client) ->
     expect(page.locator("#rows")).to_contain_text("Nothing here has that in it.")
 
 
+def test_a_row_leads_to_its_details_wherever_it_is_clicked(
+    open_page: OpenPage, client: httpx.Client
+) -> None:
+    payment, other = (pay(client).json()["id"] for _ in range(2))
+    page = open_page(viewport=WIDE)
+    page.locator(f'tr[data-key="{payment}"] .badge').click()
+    expect(page.locator("#detail")).to_have_attribute("data-shown", payment)
+    page.locator(f'#rows tr[data-key="{other}"] .mono').dblclick()  # selects the id, to copy it
+    assert page.evaluate("getSelection().toString()").strip() in other
+    page.evaluate("getSelection().removeAllRanges()")
+    page.locator("#detail tr").filter(has_text="payment.completed").locator("td.when").click()
+    expect(page.locator("#list-title")).to_have_text("Events")
+
+
 def test_settings_are_saved(page: Page, sandbox: Sandbox) -> None:
     click(page, "Session")
     page.get_by_label("Idempotency keys").select_option("strict")
