@@ -35,6 +35,10 @@ class Coffee(Base):
     price_fils: Mapped[int]
     roasted_to_order: Mapped[bool] = mapped_column(default=False)
 
+    def name_in(self, language: str) -> str:
+        """Return what the coffee is called."""
+        return self.name_ar if language == "ar" else self.name
+
     @property
     def price(self) -> Money:
         """What one bag costs."""
@@ -64,10 +68,12 @@ class Order(Base):
         """What was given back of it."""
         return Money(self.refunded_fils, CURRENCY)
 
-    @property
-    def title(self) -> str:
-        """What is in it, in a line."""
-        return ", ".join(f"{line.quantity} x {line.coffee.name}" for line in self.lines)
+    def title_in(self, language: str) -> str:
+        """Return what is in it, in a line."""
+        comma = "، " if language == "ar" else ", "
+        return comma.join(
+            f"{line.quantity} × {line.coffee.name_in(language)}" for line in self.lines
+        )
 
     @property
     def roasted_to_order(self) -> bool:

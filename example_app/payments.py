@@ -21,7 +21,7 @@ def load_order(reference: str) -> CheckoutOrder | None:
     return CheckoutOrder(
         amount=order.total,
         reference=order.id,
-        description=order.title,
+        description=order.title_in(language()),
         success_url=url_for("storefront.order", order_id=order.id),
         cancel_url=url_for("storefront.basket"),
         capture_method="manual" if order.roasted_to_order else "automatic",

@@ -25,6 +25,7 @@ from flask_paysafer import errors, idempotency_key
 from .models import Notice, Order, db
 from .payments import paysafer
 from .reservations import note_reservation
+from .texts import say
 
 pages = Blueprint("staff", __name__, url_prefix="/staff")
 
@@ -51,7 +52,7 @@ def sign_in() -> str | Response:
         if hmac.compare_digest(given.encode(), current_app.config["STAFF_PASSCODE"].encode()):
             session["staff"] = True
             return redirect(url_for(".orders"))
-        flash("That is not the passcode. It was printed when the shop started.")
+        flash(say("That is not the passcode. It was printed when the shop started."))
     return render_template("shop/sign_in.html")
 
 
@@ -94,10 +95,10 @@ def _ask(call: Callable[[], object]) -> Response:
     """Make a call and tell the staff how it went; the webhook changes the order."""
     try:
         call()
-        flash("Done. The order changes as soon as PaySafer tells us.")
+        flash(say("Done. The order changes as soon as PaySafer tells us."))
     except errors.PaySaferError as error:
         if error.outcome == "unknown":
-            flash("PaySafer did not answer. Press the button again: it can't be done twice.")
+            flash(say("PaySafer did not answer. Press the button again: it can't be done twice."))
         else:
-            flash(f"PaySafer refused: {error.message}")
+            flash(say("PaySafer refused: {reason}").format(reason=error.message))
     return redirect(url_for(".orders"))

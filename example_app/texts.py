@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from flask import Flask, redirect, request, session, url_for
 from werkzeug.wrappers import Response
 
@@ -14,8 +16,8 @@ LANGUAGES = {"en": "English", "ar": "العربية"}
 ARABIC = {
     "Dallah Roasters": "محمصة دلّة",
     "Coffee, roasted in Al Quoz, Dubai": "قهوة تُحمّص في القوز، دبي",
-    "This week's roasts": "محامص هذا الأسبوع",
-    "250 g, whole beans": "٢٥٠ غرام، حبوب كاملة",
+    "This week's roasts": "تحميصات هذا الأسبوع",
+    "250 g, whole beans": "250 غرامًا، حبوب كاملة",
     "Add to basket": "أضف إلى السلة",
     "Roasted to order: charged when it ships": "تُحمّص عند الطلب: يُخصم المبلغ عند الشحن",
     "Basket": "السلة",
@@ -45,6 +47,28 @@ ARABIC = {
     "refunded": "مسترد",
     "disputed": "متنازع عليه",
     "lost": "خسارة",
+    "Orders": "الطلبات",
+    "PaySafer's events, and what became of them": "أحداث PaySafer وما آلت إليه",
+    "What": "المحتوى",
+    "State": "الحالة",
+    "Action": "الإجراء",
+    "Capture": "تحصيل",
+    "Refund": "رد المبلغ",
+    "No orders yet.": "لا طلبات بعد.",
+    "Notices": "إشعارات",
+    "None.": "لا شيء.",
+    "Passcode": "رمز الدخول",
+    "Sign in": "دخول",
+    "That is not the passcode. It was printed when the shop started.": (
+        "رمز الدخول غير صحيح. لقد طُبع عند بدء تشغيل المتجر."
+    ),
+    "Done. The order changes as soon as PaySafer tells us.": (
+        "تم. تتغير حالة الطلب فور وصول إشعار PaySafer."
+    ),
+    "PaySafer did not answer. Press the button again: it can't be done twice.": (
+        "لم تصل استجابة من PaySafer. اضغط الزر مرة أخرى: لن يُنفَّذ مرتين."
+    ),
+    "PaySafer refused: {reason}": "رفضت PaySafer: {reason}",
 }
 
 
@@ -67,10 +91,17 @@ def price(fils: int) -> str:
 
 
 def _speak(lang: str) -> Response:
-    """Remember the visitor's choice and go back to the shelf or the page asked from."""
+    """Remember the visitor's choice and go back to the page where it was made."""
     if lang in LANGUAGES:
         session["lang"] = lang
-    return redirect(url_for("storefront.shelf"))
+    return redirect(_page_before())
+
+
+def _page_before() -> str:
+    parts = urlsplit(request.referrer or "")
+    if parts.netloc != request.host:
+        return url_for("storefront.shelf")
+    return "/" + parts.path.lstrip("/")  # "//" would lead to another host
 
 
 def init_app(app: Flask) -> None:

@@ -149,6 +149,38 @@ def test_the_shop_speaks_arabic_from_right_to_left(visitor: Visitor) -> None:
     assert "رقم البطاقة" in page.text
 
 
+def test_the_checkout_names_the_coffee_in_the_visitors_language(visitor: Visitor) -> None:
+    visitor.open("/language/ar")
+    page, _ = open_checkout(visitor)
+    checkout = visitor.open(f"/paysafer/checkout/{order_of(page)}")
+    assert "الفهيدي" in checkout.text
+    assert "Al Fahidi" not in checkout.text
+
+
+def test_the_staff_reads_arabic_too(shop: OpenShop, visitor: Visitor) -> None:
+    visitor.open("/language/ar")
+    order = buy(visitor)
+    wait_for_status(visitor, order, "paid")
+    page = sign_in(visitor, shop)
+    words = ("الطلبات", "مدفوع", "رد المبلغ", "إشعارات")
+    assert [word for word in words if word not in page.text] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"), [("basket", "/basket"), ("/another.example/x", "/another.example/x")]
+)
+def test_another_language_is_chosen_for_the_page_one_is_on(
+    shop: OpenShop, path: str, shown: str
+) -> None:
+    answer = httpx.get(f"{shop.url}language/ar", headers={"Referer": shop.url + path})
+    assert answer.headers["location"] == shown
+
+
+def test_a_language_chosen_from_elsewhere_leads_to_the_shelf(shop: OpenShop) -> None:
+    answer = httpx.get(f"{shop.url}language/ar", headers={"Referer": "http://elsewhere.example/x"})
+    assert answer.headers["location"] == "/"
+
+
 def test_an_order_that_does_not_exist_is_not_found(visitor: Visitor) -> None:
     page, form = open_checkout(visitor)
     form.attributes["action"] = "/paysafer/checkout/another"
