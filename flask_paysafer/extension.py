@@ -138,8 +138,9 @@ class PaySafer:
 
         It is called as ``function(reference)`` in the request and returns a
         :class:`~flask_paysafer.CheckoutOrder`, or None where there is no such order
-        (for this customer): the page is then a 404. A loader that looks orders up by
-        number gives the order's ``reference=`` too: a database takes ``01`` for 1.
+        (for this customer): the page is then a 404. An async function is run to its end.
+        A loader that looks orders up by number gives the order's ``reference=`` too: a
+        database takes ``01`` for 1.
         """
         self._code.order_loader = function
         return function

@@ -9,7 +9,7 @@ neither SQLAlchemy nor httpx.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +19,7 @@ from flask import Flask, current_app
 from .config import Config
 from .errors import ConfigurationError, PaySaferError
 from .resources import Event, Resource
+from .webhooks.calling import call
 from .webhooks.handlers import HandlerRegistry
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-OrderLoader = Callable[[str], "CheckoutOrder | None"]
+OrderLoader = Callable[[str], "CheckoutOrder | Awaitable[CheckoutOrder | None] | None"]
 OperatorCheck = Callable[[], object]
 
 _KEY = "paysafer"
@@ -229,7 +230,8 @@ class AppState:
                 "The checkout has no order loader. Register a function that returns a "
                 "CheckoutOrder for a reference with @paysafer.order_loader."
             )
-        return self.code.order_loader(reference)
+        order: CheckoutOrder | None = call(self.code.order_loader, reference)
+        return order
 
     def watch(self, event: Event) -> None:
         """Let a payment's event settle its checkout, so that the page need not ask."""

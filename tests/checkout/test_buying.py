@@ -71,6 +71,15 @@ def test_what_can_be_no_reference_never_reaches_the_loader(shop: Shop, reference
     assert asked == []
 
 
+def test_an_async_loader_is_run_to_its_end(shop: Shop) -> None:
+    async def load(reference: str) -> CheckoutOrder | None:
+        return shop.orders.get(reference)
+
+    shop.paysafer.order_loader(load)
+    assert shop.open("/paysafer/checkout/9999").status_code == 404
+    assert shop.pay().location == "/thanks"
+
+
 @pytest.mark.parametrize("nothing", [None, False, 0, ""])
 def test_whatever_is_false_is_no_order(shop: Shop, nothing: Any) -> None:
     shop.orders["1234"] = nothing

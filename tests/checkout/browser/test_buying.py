@@ -273,6 +273,23 @@ def test_an_embedded_form_among_several(customer: Customer) -> None:
     assert payment["metadata"]["paysafer_reference"] == "1235"
 
 
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_the_shops_colours_win_wherever_its_style_sheet_stands(
+    customer: Customer, place: str
+) -> None:
+    """An embedded form brings its own style sheet along, below the shop's in the page."""
+    customer.open("/basket")
+    customer.page.evaluate(
+        """place => {
+            const style = document.createElement("style");
+            style.textContent = ":root { --paysafer-accent: rgb(1, 2, 3) }";
+            document.querySelector("link[href*=paysafer]")[place](style);
+        }""",
+        place,
+    )
+    expect(customer.button).to_have_css("background-color", "rgb(1, 2, 3)")
+
+
 def test_a_saved_card(customer: Customer) -> None:
     with customer.shop.app.app_context():
         saved = customer.shop.paysafer.client.customers.create(email="a@example.com").id
