@@ -5,6 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
+from flask_paysafer.money import Money
+
 from .account import Account
 from .engine import Engine
 from .ledger import Row
@@ -57,6 +59,7 @@ def _page(payment: Row, challenge: str) -> str:
     return render_template(
         "challenge.html",
         payment=payment,
+        amount=Money(payment["amount"], payment["currency"]),
         waiting=_waits(payment, challenge),
         return_url=payment["_return_url"],
     )

@@ -72,6 +72,15 @@ def test_page_has_two_plain_forms(client: httpx.Client, browser: httpx.Client) -
     assert "<script" not in html
 
 
+def test_page_says_what_is_paid_for_as_text(client: httpx.Client, browser: httpx.Client) -> None:
+    payment = pay(
+        client, "authenticationRequired", currency="kwd", description="<b>Coffee</b>"
+    ).json()
+    html = browser.get(payment["next_action"]["redirect_to_url"]["url"]).text
+    assert "KWD 15.000" in html
+    assert "&lt;b&gt;Coffee&lt;/b&gt;" in html
+
+
 def test_second_answer_changes_nothing(
     client: httpx.Client, sandbox: Sandbox, browser: httpx.Client
 ) -> None:
