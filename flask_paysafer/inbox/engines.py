@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.pool import QueuePool
 
 from ..errors import ConfigurationError
 from .errors import InboxUnavailableError
@@ -69,12 +70,23 @@ def _default_url(instance_path: str) -> URL:
 
 def _create(url: URL, setting: str) -> Engine:
     try:
-        return create_engine(url, hide_parameters=True, connect_args=_patience(url))
+        return create_engine(url, hide_parameters=True, connect_args=_patience(url), **_pool(url))
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise ConfigurationError(
             f"{setting} names a database whose driver is not installed ({error}). "
             'Run pip install "flask-paysafer[postgresql]" or "flask-paysafer[mysql]".'
         ) from None
+
+
+def _is_in_memory(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
+
+
+def _pool(url: URL) -> dict[str, Any]:
+    """Let all threads use one connection in turn where each would see a database of its own."""
+    if not _is_in_memory(url):
+        return {}
+    return {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
 
 
 def _patience(url: URL) -> dict[str, Any]:
@@ -83,11 +95,13 @@ def _patience(url: URL) -> dict[str, Any]:
     argument = _WAIT_ARGUMENTS.get(driver)
     if argument is None or argument in url.query:
         return {}
+    if _is_in_memory(url):
+        return {"check_same_thread": False}
     return {argument: BUSY_SECONDS if argument == "timeout" else CONNECT_SECONDS}
 
 
 def _make_folder(url: URL) -> None:
-    if url.database in (None, "", ":memory:"):
+    if _is_in_memory(url):
         return
     try:
         Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from .browse import Browser
 from .clock import now_ms
@@ -91,23 +102,42 @@ class Upkeep:
     def reencrypt(self) -> Iterator[bool]:
         """Encrypt every payload with the first key. Yields for each whether it could be read.
 
-        When all could, the keys behind the first can be dropped.
+        When all could, the keys behind the first can be dropped. The calls of open attempts
+        to pay are payloads too: without them a lost answer can't be asked for again.
         """
-        for row in self._browser.walk(EventFilter()):
-            yield self._reencrypt(row.key)
-
-    def _reencrypt(self, key: int) -> bool:
         event = self._database.tables.event
-        is_key = event.c.key == key
+        for row in self._browser.walk(EventFilter()):
+            yield self._renew(event.c.payload, event.c.encrypted, event.c.key == row.key)
+        attempt = self._database.tables.checkout_attempt
+        for reference, number in self._open_attempts():
+            is_it = and_(
+                attempt.c.account == self._account,
+                attempt.c.reference == reference,
+                attempt.c.number == number,
+            )
+            yield self._renew(attempt.c.request, attempt.c.request_encrypted, is_it)
+
+    def _open_attempts(self) -> Sequence[Any]:
+        attempt = self._database.tables.checkout_attempt
+        query = select(attempt.c.reference, attempt.c.number).where(
+            attempt.c.account == self._account, attempt.c.request.is_not(None)
+        )
+        with self._database.reading() as connection:
+            return connection.execute(query).all()
+
+    def _renew(
+        self, payload: Column[bytes], encrypted: Column[bool], is_row: ColumnElement[bool]
+    ) -> bool:
+        # An answer that comes meanwhile drops what was asked: that is not to be put back.
+        is_it = and_(is_row, payload.is_not(None))
         with self._database.transaction() as connection:
-            query = select(event.c.payload, event.c.encrypted).where(is_key)
-            row = connection.execute(query).one_or_none()
+            row = connection.execute(select(payload, encrypted).where(is_it)).one_or_none()
             if row is None:
                 return True
             try:
-                payload = self._seal.renew(row.payload, encrypted=row.encrypted)
+                renewed = self._seal.renew(row[0], encrypted=row[1])
             except PayloadUnreadableError:
                 return False
-            changes = {"payload": payload, "encrypted": self._seal.encrypts}
-            connection.execute(update(event).where(is_key).values(changes))
+            changes = {payload: renewed, encrypted: self._seal.encrypts}
+            connection.execute(update(payload.table).where(is_it).values(changes))
         return True

@@ -326,3 +326,23 @@ def test_many_customers_at_once_all_begin(make_store: MakeStore) -> None:
     for thread in threads:
         thread.join()
     assert begun == [True] * 80
+
+
+def test_open_attempt_reads_with_the_new_key_alone_after_reencrypt(make_inbox: MakeInbox) -> None:
+    """Without what was asked for a lost answer can't be asked for again."""
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+
+    def store_with(*keys: str) -> CheckoutStore:
+        inbox = make_inbox()
+        return CheckoutStore(inbox.database, account=inbox.account, seal=Seal(keys))
+
+    store_with(old).shop_of("1234", default="5h0p")
+    attempt = an_attempt()
+    store_with(old).begin(attempt, lease=30)
+
+    assert list(make_inbox(seal=Seal([new])).upkeep.reencrypt()) == [False]
+    assert list(make_inbox(seal=Seal([new, old])).upkeep.reencrypt()) == [True]
+
+    kept = store_with(new).current("1234")
+    assert kept is not None
+    assert kept.request == attempt.request

@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
+from flask import Flask
 from sqlalchemy import make_url
 
+from flask_paysafer import PaySafer
 from flask_paysafer.inbox.engines import _patience
+from flask_paysafer.state import get_state
+from tests.test_extension import SECRET, deliver, event
 
 
 @pytest.mark.parametrize(
@@ -19,3 +26,19 @@ from flask_paysafer.inbox.engines import _patience
 )
 def test_the_wait_for_a_silent_database_is_bounded(url: str, arguments: dict[str, float]) -> None:
     assert _patience(make_url(url)) == arguments
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+def test_threads_share_a_database_in_memory(tmp_path: Path, url: str) -> None:
+    app = Flask("shop", instance_path=str(tmp_path))
+    app.config.update(PAYSAFER_WEBHOOK_SECRET=SECRET, PAYSAFER_INBOX_URL=url)
+    paysafer, seen = PaySafer(app), list[str]()
+    paysafer.on("*", name="note")(lambda event: seen.append(event.id))
+    bodies = [event(f"evt_{number}") for number in range(8)]
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda body: deliver(app, body)[0], bodies))
+
+    assert answers == [200] * 8
+    assert sorted(seen) == [f"evt_{number}" for number in range(8)]
+    get_state(app).inbox.database.engine.dispose()
