@@ -47,7 +47,7 @@ def test_every_phase_of_the_page(
     customer.pay()
     check(customer)
     customer.fill(DECLINED).pay()
-    customer.page.wait_for_url("**?go=1")
+    customer.page.locator("[data-paysafer-alert]:not([hidden])").wait_for()
     check(customer)
     customer.fill(CHALLENGE).pay()
     customer.page.wait_for_url(f"{shop.sandbox.url}/**")
@@ -71,7 +71,7 @@ def test_waiting(
     customer = make_customer(locale=locale, color_scheme=scheme)
     customer.shop.sandbox.fault("error-500", times=999, **CREATE)
     customer.open().fill().pay()
-    customer.page.wait_for_url("**?go=1")
+    customer.page.locator("[data-paysafer-wait]").wait_for()
     check(customer)
 
 
