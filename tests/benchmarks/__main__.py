@@ -21,7 +21,10 @@ from .paths import PATHS, Path, load
 
 def main(arguments: Sequence[str] | None = None, *, find: Callable[[str], Path] = load) -> int:
     """Run the benchmarks that ``arguments`` name, all without names, and return the exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if unknown := set(options.names) - set(PATHS):
+        parser.error(f"there is no path called {', '.join(sorted(unknown))}")
     effort = QUICK if options.quick else FULL
     findings, skipped = _measure(options.names or list(PATHS), effort, find)
     print(table.render([table.row(finding) for finding in findings]))
