@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 
 STYLE = "paysafer-checkout.css"
@@ -22,22 +22,24 @@ class Asset:
     content: bytes
     content_type: str
 
-    @property
+    @cached_property
     def integrity(self) -> str:
         """What the tag's ``integrity`` holds (Subresource Integrity)."""
         digest = hashlib.sha384(self.content).digest()
         return f"sha384-{base64.b64encode(digest).decode()}"
 
-    @property
+    @cached_property
     def version(self) -> str:
         """Changes with the content, so that browsers may keep the file for ever."""
         return hashlib.sha256(self.content).hexdigest()[:12]
 
 
 @cache
-def asset(name: str) -> Asset | None:
-    """Return the file of that name, or None."""
-    if name not in _TYPES:
-        return None
+def asset(name: str) -> Asset:
+    """Return the file of that name.
+
+    :raises KeyError: if there is none.
+    """
+    content_type = _TYPES[name]
     content = files(__package__).joinpath("static", name).read_bytes()
-    return Asset(name, content, _TYPES[name])
+    return Asset(name, content, content_type)

@@ -127,7 +127,6 @@ class Page:
     order: CheckoutOrder
     attempt: Attempt | None
     text: Texts
-    form: Markup
     scripts: Markup
     csrf_fields: Markup
     publishable_key: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from flask import g, render_template, url_for
 from markupsafe import Markup
 
@@ -9,7 +11,7 @@ from ..config import Config
 from ..errors import ConfigurationError
 from ..inbox.attempts import Attempt
 from ..keys import check_publishable_key
-from .assets import SCRIPT, STYLE, Asset, asset
+from .assets import SCRIPT, STYLE, asset
 from .csrf import csrf_fields
 from .orders import CheckoutOrder
 from .pages import Form, Page, notice_for
@@ -57,42 +59,40 @@ class Renderer:
         if g.get(_EMITTED):
             return Markup()
         setattr(g, _EMITTED, True)
-        return Markup(
-            '<link rel="stylesheet" href="{}" integrity="{}" crossorigin="anonymous">\n'
-            '<script src="{}" integrity="{}" crossorigin="anonymous" defer></script>'
-        ).format(*self._tag(asset(STYLE)), *self._tag(asset(SCRIPT)))
+        return _tags(self._asset_url(STYLE), self._asset_url(SCRIPT))
 
-    def _tag(self, found: Asset | None) -> tuple[str, str]:
-        assert found is not None  # noqa: S101 (our own two files)
-        endpoint = f"{self._config.name}.checkout_asset"
-        return url_for(endpoint, version=found.version, name=found.name), found.integrity
+    def _asset_url(self, name: str) -> str:
+        found = asset(name)
+        return url_for(
+            f"{self._config.name}.checkout_asset", version=found.version, name=found.name
+        )
 
-    def form(
-        self,
-        reference: str,
-        order: CheckoutOrder,
-        attempt: Attempt | None = None,
-        *,
-        notice: str | None = None,
-    ) -> Markup:
-        """Return the card form of one order."""
+    def form(self, reference: str, order: CheckoutOrder, attempt: Attempt | None = None) -> Markup:
+        """Return the card form of one order, for a page of the shop's own."""
         texts = Texts(order.locale)
+        form = self._form(
+            self.checkout_url(reference), order, texts, csrf_fields(), notice_for(attempt, texts)
+        )
+        return Markup(render_template("paysafer/form.html", form=form))  # noqa: S704 (autoescaped)
+
+    def _form(
+        self, url: str, order: CheckoutOrder, texts: Texts, csrf: Markup, notice: str
+    ) -> Form:
         count = g.get(_FORMS, 0) + 1
         setattr(g, _FORMS, count)
-        form = Form(
+        return Form(
             uid=f"{self._config.name}-checkout-{count}".replace("_", "-"),
-            url=self.checkout_url(reference),
+            url=url,
             text=texts,
             amount=texts.amount(order.amount),
             shown=shown_amount(order),
-            notice=notice_for(attempt, texts) if notice is None else texts(notice),
+            notice=notice,
             publishable_key=self.publishable_key(),
             api_base=self._config.api_base,
-            csrf_fields=csrf_fields(),
+            csrf_fields=csrf,
             manual_capture=order.capture_method == "manual",
             saved_label=order.payment_method_label if order.payment_method else "",
         )
-        return Markup(render_template("paysafer/form.html", form=form))  # noqa: S704 (autoescaped)
 
     def page(
         self,
@@ -104,25 +104,33 @@ class Renderer:
         go: bool = False,
     ) -> str:
         """Return the checkout page in the phase that the attempt is in."""
+        url, texts, csrf = self.checkout_url(reference), Texts(order.locale), csrf_fields()
+        said = notice_for(attempt, texts) if notice is None else texts(notice)
         phase = phase_of(attempt, order)
         page = Page(
             phase=phase,
-            url=self.checkout_url(reference),
+            url=url,
             status_url=url_for(f"{self._config.name}.checkout_status", reference=reference),
             order=order,
             attempt=attempt,
-            text=Texts(order.locale),
+            text=texts,
             scripts=self.scripts(),
-            form=self.form(reference, order, attempt, notice=notice)
-            if phase == "open"
-            else Markup(),
-            csrf_fields=csrf_fields(),
+            csrf_fields=csrf,
             publishable_key=self.publishable_key(),
             api_base=self._config.api_base,
             test_mode=self._config.mode == "test",
             go=go,
         )
-        return render_template("paysafer/checkout.html", page=page)
+        form = self._form(url, order, texts, csrf, said) if phase == "open" else None
+        return render_template("paysafer/checkout.html", page=page, form=form)
+
+
+@lru_cache(maxsize=64)
+def _tags(style_url: str, script_url: str) -> Markup:
+    return Markup(
+        '<link rel="stylesheet" href="{}" integrity="{}" crossorigin="anonymous">\n'
+        '<script src="{}" integrity="{}" crossorigin="anonymous" defer></script>'
+    ).format(style_url, asset(STYLE).integrity, script_url, asset(SCRIPT).integrity)
 
 
 def shown_amount(order: CheckoutOrder) -> str:

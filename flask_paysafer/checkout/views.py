@@ -167,8 +167,9 @@ class _Views:
 
 def serve_asset(version: str, name: str) -> AnyResponse:
     """Serve the style sheet or the script; an older version's address gets the present one."""
-    found = asset(name)
-    if found is None:
+    try:
+        found = asset(name)
+    except KeyError:
         abort(404)
     answer = Response(found.content, content_type=found.content_type)
     answer.headers["X-Content-Type-Options"] = "nosniff"

@@ -24,7 +24,8 @@ def main(arguments: Sequence[str] | None = None, *, find: Callable[[str], Path] 
     parser = _parser()
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - set(PATHS):
-        parser.error(f"there is no path called {', '.join(sorted(unknown))}")
+        asked, known = ", ".join(sorted(unknown)), ", ".join(PATHS)
+        parser.error(f"there is no path called {asked}; there are {known}")
     effort = QUICK if options.quick else FULL
     findings, skipped = _measure(options.names or list(PATHS), effort, find)
     print(table.render([table.row(finding) for finding in findings]))

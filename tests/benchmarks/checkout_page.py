@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from flask import Flask, template_rendered
+from flask import Flask, g, template_rendered
 from jinja2 import Template
 
 from flask_paysafer import CheckoutOrder, Money, PaySafer
@@ -56,6 +56,7 @@ def _shop() -> Flask:
 
 
 def _page(renderer: Renderer) -> str:
+    g._paysafer_scripts_emitted = False  # every page is a request of its own
     return renderer.page("1234", ORDER, None)
 
 

@@ -36,9 +36,19 @@ def test_exits_0_when_every_goal_is_met(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_exits_1_when_a_goal_is_missed(capsys: pytest.CaptureFixture[str]) -> None:
-    paths = {"good": yielding(0.5), "bad": yielding(1.5)}
-    assert main(["good", "bad"], find=paths.__getitem__) == 1
+    paths = {"verify": yielding(0.5), "client": yielding(1.5)}
+    assert main(["verify", "client"], find=paths.__getitem__) == 1
     assert "MISSED" in capsys.readouterr().out
+
+
+def test_names_what_there_is_for_a_path_that_there_is_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["backlog"], find=always(yielding(0.5)))
+    message = capsys.readouterr().err
+    assert "there is no path called backlog" in message
+    assert "celery" in message
 
 
 def test_runs_every_path_unless_some_are_named() -> None:
@@ -60,7 +70,7 @@ def test_says_what_was_skipped_and_why(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(("arguments", "effort"), [([], FULL), (["--quick"], QUICK)])
 def test_quick_lowers_the_effort(arguments: list[str], effort: Effort) -> None:
     efforts: list[Effort] = []
-    main(["one", *arguments], find=always(yielding(0.5, efforts)))
+    main(["verify", *arguments], find=always(yielding(0.5, efforts)))
     assert efforts == [effort]
 
 
