@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+import werkzeug.test
 
 from flask_paysafer.sandbox import Reply, Sandbox
 
@@ -211,6 +212,15 @@ def test_steering_answers_this_machine_only(sandbox: Sandbox) -> None:
     remote = httpx.WSGITransport(app=sandbox.wsgi_app, remote_addr="192.0.2.7")
     with httpx.Client(transport=remote, base_url="http://127.0.0.1:4242") as elsewhere:
         assert elsewhere.get("/_sandbox/clock").status_code == 403
+
+
+def test_steering_answers_its_own_process(sandbox: Sandbox) -> None:
+    """Werkzeug's test client gives no address; a server on a unix socket gives an empty one."""
+    client = werkzeug.test.Client(sandbox.wsgi_app)
+    assert client.get("/_sandbox/clock").json == sandbox.clock()
+    assert client.get("/_sandbox/clock", base_url="http://shop.example").status_code == 403
+    unknown = client.get("/_sandbox/clock", environ_base={"REMOTE_ADDR": ""})
+    assert unknown.status_code == 403
 
 
 def test_sandboxes_own_page_may_steer(steering: httpx.Client) -> None:
