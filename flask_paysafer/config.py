@@ -30,6 +30,7 @@ DEFAULT_MAX_RETRIES = 2
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 _PRINTABLE_ASCII = re.compile(r"[\x21-\x7e]+")
+_DATABASE_URL = re.compile(r"(sqlite|postgresql|mysql|mariadb)(\+\w+)?://.*", re.DOTALL)
 
 Network = IPv4Network | IPv6Network
 
@@ -248,10 +249,11 @@ def _signature_scheme(value: object, setting: str) -> object:
 
 
 def _inbox_url(value: object, setting: str) -> str:
-    if not isinstance(value, str) or "://" not in value:
+    if not isinstance(value, str) or not _DATABASE_URL.fullmatch(value):
         raise ConfigurationError(
-            f"{setting} must be an SQLAlchemy URL such as sqlite:////var/lib/shop/inbox.db or "
-            "postgresql+psycopg://user@host/shop."
+            f"{setting} must be an SQLAlchemy URL of SQLite, PostgreSQL, MariaDB or MySQL, such as "
+            "sqlite:////var/lib/shop/inbox.db, postgresql+psycopg://user@host/shop or "
+            "mysql+pymysql://user@host/shop."
         )
     return value
 

@@ -145,6 +145,8 @@ def test_a_bad_webhook_secret_is_refused_without_being_shown(given: object) -> N
         ({"SIGNATURE_SCHEME": "sha1"}, "PAYSAFER_SIGNATURE_SCHEME"),
         ({"SIGNATURE_SCHEME": 5}, "PAYSAFER_SIGNATURE_SCHEME"),
         ({"INBOX_URL": "inbox.db"}, "PAYSAFER_INBOX_URL must be an SQLAlchemy URL"),
+        ({"INBOX_URL": "postgres://db/shop"}, "PAYSAFER_INBOX_URL must be an SQLAlchemy URL"),
+        ({"INBOX_URL": "oracle://db/shop"}, "PAYSAFER_INBOX_URL must be an SQLAlchemy URL"),
         ({"INBOX_ENCRYPTION_KEY": "abc"}, "PAYSAFER_INBOX_ENCRYPTION_KEY must hold Fernet keys"),
         ({"DISPATCH": "thread"}, 'PAYSAFER_DISPATCH must be "inline" or "celery"'),
         ({"WEBHOOK_ALLOWED_NETWORKS": "here"}, "PAYSAFER_WEBHOOK_ALLOWED_NETWORKS must hold"),

@@ -73,8 +73,9 @@ def _create(url: URL, setting: str) -> Engine:
         return create_engine(url, hide_parameters=True, connect_args=_patience(url), **_pool(url))
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise ConfigurationError(
-            f"{setting} names a database whose driver is not installed ({error}). "
-            'Run pip install "flask-paysafer[postgresql]" or "flask-paysafer[mysql]".'
+            f"{setting} names a database whose driver is not installed ({error}). Begin it with "
+            'postgresql+psycopg:// and run pip install "flask-paysafer[postgresql]", or with '
+            'mysql+pymysql:// and run pip install "flask-paysafer[mysql]".'
         ) from None
 
 

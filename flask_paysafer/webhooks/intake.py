@@ -15,7 +15,12 @@ from flask import Flask
 
 from .. import signals, signing
 from ..config import Config
-from ..errors import InvalidPayloadError, SignatureVerificationError
+from ..errors import (
+    ConfigurationError,
+    InvalidPayloadError,
+    PaySaferError,
+    SignatureVerificationError,
+)
 from ..inbox.errors import InboxUnavailableError
 from ..inbox.records import Recorded
 from ..resources import Event
@@ -95,7 +100,8 @@ class WebhookIntake:
             return self.refuse(self._not_authentic(error))
         try:
             return self._take(body, verified_with)
-        except InboxUnavailableError as error:
+        except (InboxUnavailableError, ConfigurationError) as error:
+            # A database that settings name wrongly is found out with the first delivery.
             return self._unavailable(error)
 
     def refuse(self, refusal: Refusal) -> Answer:
@@ -106,7 +112,7 @@ class WebhookIntake:
         tell_observers(signals.webhook_rejected, self.sender, reason=reason, status=status)
         return refusal.answer
 
-    def _unavailable(self, error: InboxUnavailableError) -> Answer:
+    def _unavailable(self, error: PaySaferError) -> Answer:
         logger.error("A delivery could not be stored (503): %s", printable(str(error)))
         return come_again(503, "The event could not be stored; deliver it again")
 

@@ -121,6 +121,15 @@ def test_an_inbox_that_can_not_be_opened_asks_for_the_event_later(tmp_path: Path
     assert shop.handled == []
 
 
+def test_a_database_without_a_driver_is_named_in_the_log_with_its_cure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop = Shop(tmp_path, INBOX_URL="mysql+nobodys://shop@127.0.0.1/shop")
+    assert shop.deliver(event_body()).status_code == 503
+    assert "PAYSAFER_INBOX_URL names a database whose driver is not installed" in caplog.text
+    assert "Begin it with postgresql+psycopg://" in caplog.text
+
+
 def test_a_failed_handler_is_run_again_with_the_next_delivery(shop: Shop) -> None:
     def fail() -> None:
         raise LookupError
