@@ -243,12 +243,21 @@ class Inbox:
         :raises InboxUnavailableError: if the database can't be used; nothing was stored.
         """
         about = f"{reason} ({event_id})" if event_id else reason
-        aside = f"quarantined_{hashlib.sha256(payload).hexdigest()[:32]}"
         row = self._row(
-            payload, aside, "quarantined", NEVER, note=about[:255], verified_with=verified_with
+            payload,
+            aside_id(payload),
+            "quarantined",
+            NEVER,
+            note=about[:255],
+            verified_with=verified_with,
         ) | {"type": "", "object_id": None, "created": 0}
         with self.database.transaction() as connection:
             self._insert(connection, row)
+
+
+def aside_id(payload: bytes) -> str:
+    """Return the id under which a body is kept in quarantine."""
+    return f"quarantined_{hashlib.sha256(payload).hexdigest()[:32]}"
 
 
 def _object_id(event: Event) -> str | None:

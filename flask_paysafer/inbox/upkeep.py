@@ -43,6 +43,7 @@ class Upkeep:
         event, run = database.tables.event, database.tables.handler_run
         is_key = and_(event.c.account == account, event.c.key == bindparam("of_event"))
         is_free = or_(event.c.state != "processing", event.c.due_at <= now_ms())
+        self._find_free = select(event.c.key).where(event.c.account == account, is_free)
         self._requeue = (
             update(event)
             .where(is_key, is_free)
@@ -91,6 +92,14 @@ class Upkeep:
         while keys := [row.key for row in self._browser.find(wanted, limit=_BATCH)]:
             self._delete(keys)
             yield len(keys)
+
+    def remove(self, event_ids: Sequence[str]) -> int:
+        """Delete these events, but for those that a worker has, and return how many there were."""
+        wanted = self._find_free.where(self._database.tables.event.c.event_id.in_(event_ids))
+        with self._database.reading() as connection:
+            keys = [*connection.scalars(wanted)]
+        self._delete(keys)
+        return len(keys)
 
     def _delete(self, keys: list[int]) -> None:
         tables = self._database.tables

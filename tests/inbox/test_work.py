@@ -184,6 +184,16 @@ def test_events_are_found_counted_and_pruned(inbox: Inbox) -> None:
     assert inbox.browser.count(EventFilter()) == 2
 
 
+def test_named_events_are_removed_unless_a_worker_has_them(inbox: Inbox) -> None:
+    done, held, other = (record(inbox, event_body(f"evt_{number}")) for number in range(3))
+    finish(inbox, done.claim)
+    finish(inbox, other.claim)
+
+    assert inbox.upkeep.remove(["evt_0", held.event_id, "evt_of_nobody"]) == 1
+    kept = {row.event_id for row in inbox.browser.find(EventFilter())}
+    assert kept == {held.event_id, other.event_id}
+
+
 def test_lists_are_narrowed_by_time(inbox: Inbox) -> None:
     for number in range(6):
         record(inbox, event_body(f"evt_{number}"))

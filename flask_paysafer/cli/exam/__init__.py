@@ -5,6 +5,7 @@
 - ``examiner``: signs and delivers for the cases
 - ``cases``: what is sent, and which answer is right
 - ``causes``: from a wrong answer to its likely cause and cure
+- ``clearing``: nothing of it stays in the inbox
 - ``report``: the table and the JSON
 """
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from .causes import REWRITTEN, Finding, explain
+from .causes import REWRITTEN, TOO_LARGE, TOO_NEW, TOO_OLD, Finding, explain
 from .events import rewritten, written
 from .examiner import FOREIGN_SECRET, Examiner
 from .speaking import Reply
@@ -28,6 +28,8 @@ class Case:
     send: Callable[[Examiner], Sequence[Reply]]
     needs: Callable[[Examiner], str] = lambda _: ""
     """Returns why the case can't be tried, or nothing."""
+    causes: Mapping[int, Finding] = field(default_factory=dict)
+    """What a wrong status means in this case and no other."""
 
     @property
     def should_accept(self) -> bool:
@@ -80,16 +82,20 @@ def _slow(seconds: float) -> Finding:
 
 
 def _find_cause(case: Case, reply: Reply, examiner: Examiner) -> Finding:
-    if reply.seconds >= PAYSAFER_WAITS and reply.status:
+    if reply.status in case.right and reply.seconds >= PAYSAFER_WAITS:
         return _slow(reply.seconds)
-    if case.should_accept and reply.status == 400 and _accepts_rewritten(examiner):
+    if reply.status in case.causes:
+        return case.causes[reply.status]
+    if case.should_accept and reply.status == 400 and _accepts_rewritten_alone(examiner):
         return REWRITTEN
     return explain(reply, should_accept=case.should_accept)
 
 
-def _accepts_rewritten(examiner: Examiner) -> bool:
-    """Whether the shop takes what looks the same after being read and written again."""
-    return examiner.deliver_genuine(rewritten(examiner.event())).status == 200
+def _accepts_rewritten_alone(examiner: Examiner) -> bool:
+    """Whether the shop takes only what looks the same after being read and written again."""
+    event = examiner.event()
+    taken = [examiner.deliver_genuine(body).status for body in (rewritten(event), written(event))]
+    return taken == [200, 400]
 
 
 def _tampered(examiner: Examiner) -> list[Reply]:
@@ -178,6 +184,7 @@ def _needs_two_secrets(examiner: Examiner) -> str:
 
 
 _TAKEN, _REFUSED = frozenset({200}), frozenset({400})
+_READ_ALL = {200: TOO_LARGE, 400: TOO_LARGE}
 
 CASES: tuple[Case, ...] = (
     Case("genuine", "PaySafer delivers an event", _TAKEN, lambda e: [e.deliver_genuine()]),
@@ -238,8 +245,16 @@ CASES: tuple[Case, ...] = (
         _REFUSED,
         _aged(lambda e: e.config.webhook_tolerance + 30),
         _needs_time,
+        {200: TOO_OLD},
     ),
-    Case("future", "A signature is made for later", _REFUSED, _aged(lambda _: -120), _needs_time),
+    Case(
+        "future",
+        "A signature is made for later",
+        _REFUSED,
+        _aged(lambda _: -120),
+        _needs_time,
+        {200: TOO_NEW},
+    ),
     Case(
         "malformed",
         "An attacker sends headers that break parsers",
@@ -247,12 +262,19 @@ CASES: tuple[Case, ...] = (
         _with_signature("", "t=,v1=", "t=\xb2,v1=\xe9", "v1=" + "0" * 64, ",=" * 500),
     ),
     Case("two signatures", "An attacker adds a second header", _REFUSED, _two_headers),
-    Case("oversize", "An attacker sends too much", frozenset({413}), _oversize(chunked=False)),
+    Case(
+        "oversize",
+        "An attacker sends too much",
+        frozenset({413}),
+        _oversize(chunked=False),
+        causes=_READ_ALL,
+    ),
     Case(
         "oversize, chunked",
         "An attacker sends too much without saying so",
         frozenset({413}),
         _oversize(chunked=True),
+        causes=_READ_ALL,
     ),
     Case(
         "form",

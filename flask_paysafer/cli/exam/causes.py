@@ -44,8 +44,10 @@ _ANY_ANSWER = (
     _Rule(
         lambda reply: reply.error == "no answer in time",
         Finding(
-            "No answer came in time: a handler is slow, or every worker is taken.",
-            "Let handlers hand long work to a queue, or set PAYSAFER_DISPATCH to celery.",
+            "No answer came in time: a handler is slow, every worker is taken, or a middleware has "
+            "read the body, so that the app waits for what never comes.",
+            "Let handlers hand long work to a queue, or set PAYSAFER_DISPATCH to celery; let "
+            "middleware leave the webhook's requests alone.",
         ),
     ),
     _Rule(
@@ -113,6 +115,13 @@ _ANY_ANSWER = (
         ),
     ),
     _Rule(
+        _status(413),
+        Finding(
+            "The body is refused as too large.",
+            "See PAYSAFER_WEBHOOK_MAX_BYTES and the proxy's limit on request bodies.",
+        ),
+    ),
+    _Rule(
         _status(502, 503, 504),
         Finding("The proxy reaches no shop behind it.", "See the log of the proxy."),
     ),
@@ -122,9 +131,11 @@ _SHOULD_ACCEPT = (
     _Rule(
         _says(400, "invalid signature"),
         Finding(
-            "The shop does not accept this secret over these bytes: it has the secret of another "
-            "endpoint or mode, or something changes the body on its way.",
-            "Compare PAYSAFER_WEBHOOK_SECRET of the running shop and of this exam.",
+            "The shop refuses a right signature: it has the secret of another endpoint or mode, "
+            "its clock is wrong, or something on the way drops the PaySafer-Signature header or "
+            "changes the body.",
+            "See the shop's log for the reason; compare PAYSAFER_WEBHOOK_SECRET and the clock of "
+            "the running shop and of this exam.",
         ),
     ),
     _Rule(
@@ -132,13 +143,6 @@ _SHOULD_ACCEPT = (
         Finding(
             "A handler raised for the exam's event; the shop's log tells which.",
             'Let handlers pass over exams: event.data.metadata.get("paysafer_exam").',
-        ),
-    ),
-    _Rule(
-        _status(413),
-        Finding(
-            "The body is refused as too large.",
-            "See PAYSAFER_WEBHOOK_MAX_BYTES and the proxy's limit on request bodies.",
         ),
     ),
     _Rule(
@@ -176,6 +180,19 @@ _UNKNOWN = Finding("The answer is none of this extension's.", "See the shop's lo
 REWRITTEN = Finding(
     "Something reads the body and writes it again before the signature is checked.",
     "Let no middleware or proxy parse and rewrite the webhook's requests.",
+)
+TOO_OLD = Finding(
+    "The shop takes signatures for longer than these settings do: what somebody recorded can be "
+    "played back.",
+    "Compare PAYSAFER_WEBHOOK_TOLERANCE and the clock of the running shop and of this exam.",
+)
+TOO_NEW = Finding(
+    "The shop takes signatures that are made for later, or its clock is ahead.",
+    "Let a time service (NTP) keep the shop's clock.",
+)
+TOO_LARGE = Finding(
+    "The shop reads more than these settings allow.",
+    "Compare PAYSAFER_WEBHOOK_MAX_BYTES of the running shop and of this exam.",
 )
 
 

@@ -11,6 +11,7 @@ from ...keys import is_loopback
 from ...state import AppState
 from .. import with_state
 from .cases import CASES, Grade, examine
+from .clearing import clear
 from .examiner import Examiner
 from .report import Table, json_of, summary_of
 from .speaking import Speaker
@@ -32,25 +33,47 @@ from .speaking import Speaker
     is_flag=True,
     help="Examine a shop that is not on this machine. Only with its owner's consent.",
 )
+@click.option("--keep", is_flag=True, help="Leave the exam's events in the inbox.")
 @with_state
 def exam(
-    state: AppState, url: str, *, kind: str, as_json: bool, timeout: float, yes_remote: bool
+    state: AppState,
+    url: str,
+    *,
+    kind: str,
+    as_json: bool,
+    timeout: float,
+    yes_remote: bool,
+    keep: bool,
 ) -> None:
     """Send the shop at URL what PaySafer and an attacker would, and grade its answers.
 
-    URL is the webhook's address, or the shop's own. Events are of test mode and carry
-    "paysafer_exam" in their metadata. Exits with 1 if the shop fails in any case.
+    URL is the webhook's address, or the shop's own. Events are of test mode, carry
+    "paysafer_exam" in their metadata, and are taken out of the inbox again. Exits with 1 if
+    the shop fails in any case.
     """
     target = _target(url, state.config)
     _check_consent(target, yes_remote=yes_remote)
     examiner = Examiner(state.config, Speaker(target, timeout=timeout), kind=kind)
-    if as_json:
-        grades = [examine(case, examiner) for case in CASES]
-        click.echo(json_of(target.geturl(), grades))
-    else:
-        grades = _examine_aloud(examiner, target.geturl())
+    grades = _examine(examiner, target.geturl(), as_json=as_json)
+    if not keep:
+        _say_cleared(clear(state, examiner))
     if any(grade.outcome == "fail" for grade in grades):
         click.get_current_context().exit(1)
+
+
+def _examine(examiner: Examiner, url: str, *, as_json: bool) -> list[Grade]:
+    if not as_json:
+        return _examine_aloud(examiner, url)
+    grades = [examine(case, examiner) for case in CASES]
+    click.echo(json_of(url, grades))
+    return grades
+
+
+def _say_cleared(count: int) -> None:
+    if count:
+        click.echo(f"The inbox is clear of the exam's {count} events again.", err=True)
+    else:
+        click.echo("The inbox of these settings holds no event of the exam.", err=True)
 
 
 def _examine_aloud(examiner: Examiner, url: str) -> list[Grade]:
@@ -86,6 +109,6 @@ def _check_consent(target: SplitResult, *, yes_remote: bool) -> None:
     if not yes_remote and not is_loopback(target.hostname or ""):
         raise click.UsageError(
             f"{target.hostname} is not this machine. An exam sends forged and oversized requests "
-            "and leaves test events in the shop's inbox: with its owner's consent, add "
+            "and has its handlers run for test events: with its owner's consent, add "
             "--yes-remote."
         )

@@ -37,6 +37,8 @@ class Examiner:
         self._run = secrets.token_hex(4)
         self._numbers = itertools.count(1)
         self._sign = signer(config)
+        self.event_ids: list[str] = []
+        self.bodies: list[bytes] = []
 
     @property
     def signs_time(self) -> bool:
@@ -46,6 +48,7 @@ class Examiner:
     def event(self, kind: str | None = None, *, age: int = 0, **changes: Any) -> dict[str, Any]:
         """Return a new event, made ``age`` seconds ago."""
         event_id = f"evt_exam_{self._run}_{next(self._numbers)}"
+        self.event_ids.append(event_id)
         return exam_event(event_id, kind or self.kind, int(time.time()) - age, **changes)
 
     def body(self, kind: str | None = None, **changes: Any) -> bytes:
@@ -68,6 +71,7 @@ class Examiner:
     ) -> Reply:
         """POST ``body`` with the signature headers given, or with none."""
         signed = [(signing.HEADER, signature) for signature in signatures]
+        self.bodies.append(body)
         return self._speaker.send(method, [*headers, *signed], body, chunked=chunked, suffix=suffix)
 
     def deliver_genuine(self, body: bytes | None = None, **request: Any) -> Reply:

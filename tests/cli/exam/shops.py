@@ -19,7 +19,7 @@ from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 from werkzeug.wsgi import get_input_stream
 
-from flask_paysafer import PaySafer
+from flask_paysafer import PaySafer, Webhook, errors
 from tests.webhooks.door_app import SECRET
 
 Spoil = Callable[[Flask], None]
@@ -118,6 +118,37 @@ def rewrites_bodies(app: Flask) -> None:
         return inner(environ, start_response)
 
     app.wsgi_app = middleware  # type: ignore[method-assign]
+
+
+def drops_signatures(app: Flask) -> None:
+    """As a proxy does that passes on the headers it knows."""
+    inner = app.wsgi_app
+
+    def middleware(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+        environ.pop("HTTP_PAYSAFER_SIGNATURE", None)
+        return inner(environ, start_response)
+
+    app.wsgi_app = middleware  # type: ignore[method-assign]
+
+
+def limits_bodies(app: Flask) -> None:
+    stand_before(app, lambda request: Response("Request Entity Too Large", 413))
+
+
+def knows_one_signature(app: Flask) -> None:
+    """A view of the merchant's own that verifies, but expects one ``v1``."""
+    no_route(app)
+
+    @app.post("/paysafer/webhook")
+    def webhook() -> ResponseReturnValue:
+        signature = request.headers.get("PaySafer-Signature", "")
+        try:
+            if signature.count("v1=") > 1:
+                raise errors.SignatureVerificationError("two of them")
+            Webhook.verify(request.get_data(), signature, SECRET)
+        except errors.PaySaferError:
+            return "Invalid signature", 400
+        return {"received": True}
 
 
 def believes_everything(app: Flask) -> None:

@@ -16,6 +16,8 @@ from flask_paysafer.cli.exam.cases import examine as examine_case
 from flask_paysafer.cli.exam.examiner import Examiner
 from flask_paysafer.cli.exam.speaking import Reply, Speaker
 from flask_paysafer.config import Config
+from flask_paysafer.inbox.filters import EventFilter
+from flask_paysafer.state import get_state
 from tests.webhooks.door_app import OLD_SECRET, SECRET
 
 from . import shops
@@ -65,6 +67,13 @@ FAULTS: list[tuple[Spoil, str, str, str]] = [
     (shops.login_required, "genuine", "A login wall before the app redirects", "proxy"),
     (shops.to_https, "genuine", "redirects to HTTPS", "Register the https:// address"),
     (shops.rewrites_bodies, "genuine", "Something reads the body and writes it again", "proxy"),
+    (shops.drops_signatures, "genuine", "drops the PaySafer-Signature header", "log"),
+    (shops.limits_bodies, "genuine", "The body is refused as too large", "proxy's limit"),
+    (shops.limits_bodies, "unsigned", "The body is refused as too large", "proxy's limit"),
+    (shops.knows_one_signature, "rotating sender", "The shop refuses a right signature", "log"),
+    (shops.believes_everything, "stale", "for longer than these settings do", "TOLERANCE"),
+    (shops.believes_everything, "future", "made for later", "time service"),
+    (shops.believes_everything, "oversize", "reads more than these settings allow", "MAX_BYTES"),
     (shops.believes_everything, "unsigned", "The shop took what it must refuse", "address"),
     (shops.crashes_on_json, "wrong secret", "The app fails on input that anybody can send", "log"),
 ]
@@ -104,6 +113,14 @@ def test_an_answer_is_graded_by_its_time(seconds: float, outcome: str) -> None:
     assert grade.outcome == outcome
 
 
+def test_what_went_wrong_is_told_rather_than_how_long_it_took() -> None:
+    reply = Reply(503, '{"error": "The event could not be stored"}', seconds=10.5)
+    case = Case("genuine", "", frozenset({200}), lambda _: [reply])
+    grade = examine_case(case, Examiner(Config(webhook_secrets=(SECRET,)), unused, kind="x"))
+    assert grade.finding is not None
+    assert grade.finding.cause == "The shop's inbox can't be written."
+
+
 def test_a_secret_of_another_endpoint_is_found(tmp_path: Path) -> None:
     with served(make_shop(tmp_path, WEBHOOK_SECRET=OLD_SECRET)) as url:
         cases = outcomes(make_shop(tmp_path), url)
@@ -131,6 +148,41 @@ def test_a_live_shop_stores_the_exam_and_handles_none_of_it(tmp_path: Path) -> N
     shop = make_shop(tmp_path, shops.handler_raises, SECRET_KEY="sk_live_exam12345")
     with served(shop) as url:
         assert failed(outcomes(shop, url)) == set()
+
+
+def events_in(shop: Flask) -> int:
+    with shop.app_context():
+        return get_state(shop).inbox.browser.count(EventFilter())
+
+
+def test_no_event_of_the_exam_stays_in_the_inbox(tmp_path: Path) -> None:
+    shop = make_shop(tmp_path, shops.handler_raises)
+    with served(shop) as url:
+        result = examine(shop, url)
+    assert "fail  genuine" in result.output
+    assert "The inbox is clear of the exam's " in result.output
+    assert events_in(shop) == 0
+
+
+def test_the_events_of_the_exam_stay_if_they_are_to(tmp_path: Path) -> None:
+    shop = make_shop(tmp_path)
+    with served(shop) as url:
+        examine(shop, url, "--keep")
+    assert events_in(shop) > 10
+
+
+def test_an_inbox_that_is_not_the_shops_is_left_alone(tmp_path: Path) -> None:
+    shop, other = make_shop(tmp_path / "a"), make_shop(tmp_path / "b")
+    with served(shop) as url:
+        result = examine(other, url)
+    assert "The inbox of these settings holds no event of the exam." in result.output
+    assert events_in(shop) > 10
+
+
+def test_an_inbox_out_of_reach_does_not_spoil_the_exam(tmp_path: Path) -> None:
+    other = make_shop(tmp_path / "b", INBOX_URL="mysql+nobodys://127.0.0.1/shop")
+    with served(make_shop(tmp_path / "a")) as url:
+        assert examine(other, url).exit_code == 0
 
 
 def test_the_webhooks_own_address_can_be_given(tmp_path: Path) -> None:
