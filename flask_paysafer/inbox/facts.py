@@ -29,7 +29,7 @@ from ..resources import Event
 from .database import Database
 from .dialects import InsertAbsent, insert_absent
 from .errors import PayloadUnreadableError
-from .records import HANDLED_AS, State
+from .records import HANDLED_AS, State, object_id_of
 from .sealing import Seal
 
 REFUNDED = "payment.refunded"
@@ -132,7 +132,10 @@ class Facts:
         return self._has_any
 
     def _rows_of(self, event: Event) -> Sequence[Row[Any]]:
-        asked = {"of_type": event.type, "of_object": str(event.data.get("id"))[:255]}
+        object_id = object_id_of(event)
+        if object_id is None:
+            return ()
+        asked = {"of_type": event.type, "of_object": object_id}
         with self._database.reading() as connection:
             return connection.execute(self._of_object, asked).all()
 

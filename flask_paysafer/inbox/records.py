@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from ..resources import Event
+
 State = Literal["pending", "processing", "done", "failed", "ignored", "quarantined"]
 """Where an event stands.
 
@@ -65,6 +67,12 @@ class Stored(NamedTuple):
     event_id: str
     payload: bytes | None
     """None where no key that is set can decrypt it."""
+
+
+def object_id_of(event: Event) -> str | None:
+    """Return the id of the event's object, if it is one that every database can hold."""
+    found = event.data.get("id")
+    return found[:255] if isinstance(found, str) and found.isprintable() else None
 
 
 class Held(NamedTuple):

@@ -24,7 +24,7 @@ from .facts import Fact, Facts
 from .heartbeat import HEARTBEAT
 from .ledger import Ledger
 from .prepared import Prepared
-from .records import Claim, Mark, Recorded, State
+from .records import Claim, Mark, Recorded, State, object_id_of
 from .schema import NEVER
 from .sealing import Seal
 from .upkeep import Upkeep
@@ -109,7 +109,7 @@ class Inbox:
         state, due_in = self._fresh if ignored is None else _IGNORED
         row = self._row(
             payload, event.id, state, due_in, note=ignored, verified_with=verified_with
-        ) | {"type": event.type, "object_id": _object_id(event), "created": event.created}
+        ) | {"type": event.type, "object_id": object_id_of(event), "created": event.created}
         key = self._insert_new(row)
         if key is None:
             known = self._record_again(event, payload, row)
@@ -222,7 +222,7 @@ class Inbox:
         """
         row = self._row(
             payload, event.id, "processing", self._lease * 1000, note=None, verified_with=None
-        ) | {"type": event.type, "object_id": _object_id(event), "created": event.created}
+        ) | {"type": event.type, "object_id": object_id_of(event), "created": event.created}
         with self.database.transaction() as connection:
             if not self.facts.let_stand(connection, fact):
                 return None
@@ -258,11 +258,6 @@ class Inbox:
 def aside_id(payload: bytes) -> str:
     """Return the id under which a body is kept in quarantine."""
     return f"quarantined_{hashlib.sha256(payload).hexdigest()[:32]}"
-
-
-def _object_id(event: Event) -> str | None:
-    found = event.data.get("id")
-    return found[:255] if isinstance(found, str) and found.isprintable() else None
 
 
 def _canonical(payload: bytes) -> str:

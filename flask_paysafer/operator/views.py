@@ -226,7 +226,7 @@ def _readable(payload: bytes | None) -> str | None:
         return None
     try:
         return json.dumps(json.loads(payload), indent=2, ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or nested without end
         return payload.decode(errors="replace")
 
 

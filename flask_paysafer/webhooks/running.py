@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from flask import Flask
 
-from ..inbox.records import Claim, Mark
+from ..inbox.records import Claim, Mark, object_id_of
 from ..resources import Event
 from .calling import fresh_context
 from .jobs import Job
@@ -42,10 +42,10 @@ STALE = "stale"
 
 def mark_of(claim: Claim, event: Event, job: Job) -> Mark | None:
     """Return the job's place for the event's object; None where order doesn't matter."""
-    object_id = event.data.get("id")
-    if not job.skips_stale or not isinstance(object_id, str):
+    object_id = object_id_of(event) if job.skips_stale else None
+    if object_id is None:
         return None
-    return Mark(job.name, object_id[:255], event.created, claim.key)
+    return Mark(job.name, object_id, event.created, claim.key)
 
 
 class PlainRun:

@@ -401,6 +401,16 @@ def test_control_characters_do_not_reach_the_terminal(shop: Shop) -> None:
     assert "\x1b" not in shop.run("events", "show", "evt_odd").stdout
 
 
+def test_show_of_a_body_that_is_nested_without_end(shop: Shop) -> None:
+    get_state(shop.app).inbox.quarantine(b"[" * 100_000, reason="It is no event.")
+    (event_id,) = listed(shop, "--state", "quarantined")
+
+    result = shop.run("events", "show", event_id)
+
+    assert result.exit_code == 0
+    assert "[" * 1000 in result.stdout
+
+
 def test_init_db_makes_the_tables_once(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
 

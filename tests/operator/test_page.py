@@ -207,6 +207,12 @@ def test_forged_request_changes_nothing(shop: Shop, path: str, fields: dict[str,
     assert shop.state() == "failed"
 
 
+def test_body_that_is_nested_without_end_is_shown_as_it_came(shop: Shop) -> None:
+    get_state(shop.app).inbox.quarantine(b"[" * 100_000, reason="It is no event.")
+
+    assert "[" * 1000 in shop.client.get("/paysafer/operator/events/2").text
+
+
 def test_forms_pass_flask_wtf(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     CSRFProtect(shop.app)

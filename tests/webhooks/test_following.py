@@ -238,6 +238,17 @@ def test_other_payments_and_types_are_not_touched(shop: Shop, handled: list[str]
     assert handled == ["evt_1", "evt_2"]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("odd", ["pay_\x00", 5, None])
+def test_object_whose_id_no_database_can_hold_follows_nothing(
+    shop: Shop, handled: list[str], odd: object
+) -> None:
+    Reconciler(shop).do_all()
+
+    assert shop.deliver(event_body("evt_1", data={"id": odd})).result == "done"
+    assert handled == ["payment.completed:pay_1", "evt_1"]
+
+
 def test_another_workers_shop_follows_too(
     shop: Shop, handled: list[str], open_shop: OpenShop
 ) -> None:

@@ -60,6 +60,16 @@ def test_event_of_the_same_second_and_of_other_objects_run(shop: Shop) -> None:
     assert seen == ["evt_1", "evt_2", "evt_3"]
 
 
+def test_object_whose_id_no_database_can_hold_is_never_stale(shop: Shop) -> None:
+    seen = seen_by(shop)
+
+    for event_id, created in (("evt_new", NEW), ("evt_old", OLD)):
+        body = event_body(event_id, created=created, data={"id": "pay_\x00"})
+        assert shop.deliver(body).result == "done"
+
+    assert seen == ["evt_new", "evt_old"]
+
+
 def test_failed_event_does_not_make_an_older_one_stale(shop: Shop) -> None:
     seen: list[str] = []
 

@@ -103,7 +103,7 @@ def _readable(payload: bytes | None) -> str:
         return "(encrypted with a key that is not among those set; it is kept as it is)"
     try:
         return json.dumps(json.loads(payload), indent=2, ensure_ascii=True)
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or nested without end
         return ascii(payload.decode(errors="replace"))[1:-1]
 
 
