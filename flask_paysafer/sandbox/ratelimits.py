@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 from .realms import Realm
@@ -34,26 +33,31 @@ class RateLimits:
     """The windows of all realms; the caller holds the ledger's lock."""
 
     def __init__(self) -> None:
-        self._windows: dict[Realm, tuple[float, int]] = {}
+        self._windows: dict[Realm, tuple[int, int]] = {}
 
     def count(self, realm: Realm, now: float) -> Standing:
         """Count one request, and tell how the realm stands after it."""
         ends, used = self._window(realm, now)
         limit = LIMITS[realm.mode]
         if used >= limit:
-            return Standing(limit, 0, math.ceil(ends), exceeded=True)
+            return Standing(limit, 0, ends, exceeded=True)
         self._windows[realm] = (ends, used + 1)
-        return Standing(limit, limit - used - 1, math.ceil(ends))
+        return Standing(limit, limit - used - 1, ends)
 
-    def _window(self, realm: Realm, now: float) -> tuple[float, int]:
-        ends, used = self._windows.get(realm, (0.0, 0))
-        return (ends, used) if now < ends else (now + WINDOW_SECONDS, 0)
+    def _window(self, realm: Realm, now: float) -> tuple[int, int]:
+        ends, used = self._windows.get(realm, (0, 0))
+        return (ends, used) if now < ends else (_end(now), 0)
 
     def clear(self) -> None:
         """Begin all windows anew."""
         self._windows.clear()
 
 
+def _end(now: float) -> int:
+    """Return when a window ends that begins now: at a whole second, as the header tells it."""
+    return int(now) + WINDOW_SECONDS
+
+
 def unknown_standing(now: float) -> Standing:
     """Return what an answer says whose caller is nobody: a test key's limit, untouched."""
-    return Standing(LIMITS["test"], LIMITS["test"], math.ceil(now + WINDOW_SECONDS))
+    return Standing(LIMITS["test"], LIMITS["test"], _end(now))

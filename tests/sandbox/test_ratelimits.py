@@ -15,7 +15,18 @@ def test_every_answer_tells_how_many_requests_are_left(
     assert first.headers["X-RateLimit-Remaining"] == "99"
     assert second.headers["X-RateLimit-Remaining"] == "98"
     reset = int(second.headers["X-RateLimit-Reset"])
-    assert 59 <= reset - sandbox.clock()["now"] <= 61
+    assert reset == sandbox.clock()["now"] + 60
+
+
+def test_reset_is_when_requests_are_taken_again() -> None:
+    with Sandbox(start=1_800_000_000.75, clock_rate=0) as sandbox, client_of(sandbox) as client:
+        for _ in range(101):
+            last = client.get("/customers")
+        assert last.headers["X-RateLimit-Reset"] == "1800000060"
+        sandbox.advance(59)
+        assert client.get("/customers").status_code == 429
+        sandbox.advance(0.25)
+        assert client.get("/customers").status_code == 200
 
 
 def test_hundred_and_first_request_of_a_minute_is_refused(
