@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from . import customers, disputes, payments, payouts, shapes
 from .account import Account
+from .cards import BY_NAME
 from .failures import ApiError, invalid
 from .fields import Choice, Kind, Record, Text
 from .ledger import Row
@@ -81,16 +82,29 @@ def _payment_completed(account: Account, order: Order) -> None:
         payment = account.find("payment", payment["id"])
     if payment["status"] == "requires_capture":
         payments.capture(account, payment["id"], _part(order))
+    else:
+        _check_amount(order, payment)
+
+
+def _check_amount(order: Order, payment: Row) -> None:
+    if order.amount not in {None, payment["amount"]}:
+        raise invalid("amount", "is the payment's own here: only a capture can take less.")
 
 
 def _payment_failed(account: Account, order: Order) -> None:
     payment = _given_payment(account, order)
+    reason = order.data.get("failure_reason")
+    card = _FAILING[reason or "generic_decline"]
     if payment is None:
-        _pay(account, order, card="chargeDeclined")
-    elif payment["status"] == "requires_action":
+        _pay(account, order, card=card)
+        return
+    _check_amount(order, payment)
+    if payment["status"] != "requires_action":
+        payments.confirm(account, payment["id"], {"payment_method": f"pm_card_{card}"})
+    elif reason is None:
         payments.refuse_challenge(account, payment)
     else:
-        payments.confirm(account, payment["id"], {"payment_method": "pm_card_chargeDeclined"})
+        raise invalid("data[failure_reason]", "is authentication_failed for this payment.")
 
 
 def _payment_refunded(account: Account, order: Order) -> None:
@@ -145,21 +159,33 @@ def _open_dispute(account: Account, order: Order) -> Row | None:
     if dispute_id is not None:
         account.refer("dispute", dispute_id, "data[id]")
     for dispute in account.shelf("dispute").rows.values():
-        if (
-            dispute["status"] == "open"
-            and dispute_id in {None, dispute["id"]}
-            and order.payment in {None, dispute["payment"]}
-        ):
+        if dispute["status"] == "open" and _is_meant(dispute, order):
             return dispute
     if dispute_id is not None:
-        raise ApiError("payment_unexpected_state", "This dispute is closed already.")
+        raise ApiError(
+            "payment_unexpected_state", "This dispute is closed already, or not as described."
+        )
     return None
+
+
+def _is_meant(dispute: Row, order: Order) -> bool:
+    """Whatever is said of the dispute has to be true of it, or it is another one."""
+    said = {
+        "id": order.data.get("id"),
+        "reason": order.data.get("reason"),
+        "payment": order.payment,
+        "amount": order.amount,
+    }
+    return all(value in {None, dispute[name]} for name, value in said.items())
 
 
 _PAYMENT_FIELDS: dict[str, Kind] = {
     name: shapes.CREATE_PAYMENT.fields[name]
     for name in ("currency", "description", "customer", "metadata", "receipt_email")
 }
+_FAILING = {card.decline_code: card.name for card in BY_NAME.values() if card.result == "declined"}
+"""The card that fails for each reason."""
+_FAILURE: dict[str, Kind] = {"failure_reason": Choice(tuple(_FAILING))}
 _REASON: dict[str, Kind] = {"reason": Text(100)}
 _PAYOUT_FIELDS: dict[str, Kind] = {"currency": shapes.CURRENCY}
 _ANY_CUSTOMER: dict[str, Kind] = {**shapes.UPDATE_CUSTOMER.fields, "id": Text(255)}
@@ -171,7 +197,7 @@ _NEITHER: frozenset[str] = frozenset()
 HAPPENINGS = {
     "payment.created": Happening(_payment_created, Record(_PAYMENT_FIELDS), _AMOUNT),
     "payment.completed": Happening(_payment_completed, Record(_PAYMENT_FIELDS), _BOTH),
-    "payment.failed": Happening(_payment_failed, Record(_PAYMENT_FIELDS), _BOTH),
+    "payment.failed": Happening(_payment_failed, Record({**_PAYMENT_FIELDS, **_FAILURE}), _BOTH),
     "payment.refunded": Happening(_payment_refunded, Record(_PAYMENT_FIELDS), _BOTH),
     "customer.created": Happening(_customer_created, shapes.CREATE_CUSTOMER, _NEITHER),
     "customer.updated": Happening(_customer_updated, Record(_ANY_CUSTOMER), _NEITHER),

@@ -141,6 +141,8 @@ def test_data_changes_what_can_be_changed(sandbox: Sandbox) -> None:
         ("payment.created", {"payment": "pay_nobody"}, "payment"),
         ("customer.created", {"amount": 1}, "amount"),
         ("payout.completed", {"payment": "pay_1"}, "payment"),
+        ("payment.failed", {"data": {"failure_reason": "moon"}}, "data[failure_reason]"),
+        ("payment.completed", {"data": {"failure_reason": "lost_card"}}, "data[failure_reason]"),
         ("dispute.resolved", {"data": {"outcome": "drawn"}}, "data[outcome]"),
         ("dispute.resolved", {"data": {"id": "dp_nothing"}}, "data[id]"),
         ("payment.complete", {}, "type"),
@@ -159,6 +161,49 @@ def test_order_that_makes_no_sense_is_refused(
         sandbox.trigger(event_type, **{"account": ACCOUNT, **order})
     assert (caught.value.status, caught.value.param) == (400, param)
     assert types(sandbox) == []
+
+
+@pytest.mark.parametrize("event_type", ["payment.completed", "payment.failed"])
+@pytest.mark.parametrize("card", ["visa", "authenticationRequired"])
+def test_amount_that_the_payment_does_not_have_is_refused(
+    client: httpx.Client, sandbox: Sandbox, event_type: str, card: str
+) -> None:
+    confirm = card != "visa"
+    first, second = (pay(client, card, confirm=confirm).json()["id"] for _ in range(2))
+    with pytest.raises(ApiError) as caught:
+        sandbox.trigger(event_type, account=ACCOUNT, payment=first, amount=700)
+    assert (caught.value.status, caught.value.param) == (400, "amount")
+    assert types(sandbox) == ["payment.created", "payment.created"]
+    event = sandbox.trigger(event_type, account=ACCOUNT, payment=second, amount=15000)
+    assert event["data"]["amount"] == 15000
+
+
+def test_reason_of_a_failure_can_be_chosen(client: httpx.Client, sandbox: Sandbox) -> None:
+    data = {"failure_reason": "insufficient_funds"}
+    for order in ({}, {"payment": pay(client, confirm=False).json()["id"]}):
+        event = sandbox.trigger("payment.failed", account=ACCOUNT, data=data, **order)
+        assert event["data"]["failure_reason"] == "insufficient_funds"
+    waiting = pay(client, "authenticationRequired").json()["id"]
+    with pytest.raises(ApiError, match="is authentication_failed for this payment"):
+        sandbox.trigger("payment.failed", account=ACCOUNT, payment=waiting, data=data)
+
+
+@pytest.mark.parametrize("said", [{"amount": 900}, {"data": {"reason": "duplicate"}}])
+def test_dispute_that_is_resolved_is_the_one_described(
+    sandbox: Sandbox, said: dict[str, Any]
+) -> None:
+    other = sandbox.trigger("dispute.created", account=ACCOUNT, amount=5000)["data"]
+    meant = sandbox.trigger("dispute.created", account=ACCOUNT, **said)["data"]
+    first, second = (
+        sandbox.trigger("dispute.resolved", account=ACCOUNT, **said)["data"] for _ in range(2)
+    )
+    assert first["id"] == meant["id"]
+    assert second["id"] not in {other["id"], meant["id"]}
+    for resolved in (first, second):
+        assert resolved["amount"] == said.get("amount", resolved["amount"])
+        assert resolved["reason"] == said.get("data", {}).get("reason", "fraudulent")
+    with pytest.raises(ApiError, match="not as described"):
+        sandbox.trigger("dispute.resolved", account=ACCOUNT, amount=1, data={"id": other["id"]})
 
 
 def test_finished_payment_is_not_completed_again(client: httpx.Client, sandbox: Sandbox) -> None:
