@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, CursorResult, Delete, Insert, Select, Update
+from sqlalchemy import CompoundSelect, Connection, CursorResult, Delete, Insert, Select, Update
 
-Statement = Insert | Update | Delete | Select[Any]
+Statement = Insert | Update | Delete | Select[Any] | CompoundSelect[Any]
 
 
 class _Compiled(NamedTuple):

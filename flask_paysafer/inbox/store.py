@@ -7,23 +7,20 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, select
 
 from ..resources import Event
 from .batches import Batches
 from .browse import Browser
 from .claims import Claims
-from .clock import now_ms
 from .database import Database
-from .dialects import InsertAbsent, insert_absent
 from .errors import InboxUnavailableError, PayloadUnreadableError
 from .facts import Fact, Facts
 from .heartbeat import HEARTBEAT
 from .ledger import Ledger
-from .prepared import Prepared
+from .receipts import Known, Receipts
 from .records import Claim, Mark, Recorded, State, object_id_of
 from .schema import NEVER
 from .sealing import Seal
@@ -34,12 +31,6 @@ logger = logging.getLogger(__name__)
 
 
 _IGNORED: tuple[State, int | None] = ("ignored", None)
-
-
-class _Known(NamedTuple):
-    key: int
-    state: State
-    digest: str
 
 
 class Inbox:
@@ -73,20 +64,10 @@ class Inbox:
         self._fresh: tuple[State, int] = (
             ("processing", lease * 1000) if claims_on_receipt else ("pending", 0)
         )
+        self._receipts = Receipts(database, account=account)
         event = database.tables.event
         by_id = (event.c.account == account, event.c.event_id == bindparam("event_id"))
-        self._find = Prepared(select(event.c.key, event.c.state, event.c.digest).where(*by_id))
         self._find_body = select(event.c.payload, event.c.encrypted).where(*by_id)
-
-    @cached_property
-    def _note_delivery(self) -> Prepared:
-        note = insert(self.database.tables.delivery).values(delivered_at=now_ms())
-        return Prepared(self.database.relaxed(note))
-
-    @cached_property
-    def _insert(self) -> InsertAbsent:
-        times = {"received_at": now_ms(), "due_at": now_ms() + bindparam("due_in")}
-        return insert_absent(self.database.dialect, self.database.tables.event, times)
 
     def record(
         self,
@@ -110,13 +91,13 @@ class Inbox:
         row = self._row(
             payload, event.id, state, due_in, note=ignored, verified_with=verified_with
         ) | {"type": event.type, "object_id": object_id_of(event), "created": event.created}
-        key = self._insert_new(row)
-        if key is None:
-            known = self._record_again(event, payload, row)
+        received = self._receipts.receive(row)
+        if not isinstance(received, int):
+            known = self._record_again(event, payload, row, received)
             is_wanted_now = known.state == "ignored" and ignored is None
             return known._replace(state="pending") if is_wanted_now else known
-        claim = Claim(key, 1, 1) if state == "processing" else None
-        return Recorded(key, event.id, "pending" if claim else state, is_new=True, claim=claim)
+        claim = Claim(received, 1, 1) if state == "processing" else None
+        return Recorded(received, event.id, "pending" if claim else state, is_new=True, claim=claim)
 
     def _row(
         self,
@@ -143,34 +124,18 @@ class Inbox:
             "payload": self.seal.close(payload),
         }
 
-    def _insert_new(self, row: dict[str, Any]) -> int | None:
-        if self.database.has_one_writer and self._look_up(row["event_id"]) is not None:
-            return None
-        with self.database.single_write() as connection:
-            key: int | None = self._insert(connection, row)
-        return key
-
-    def _look_up(self, event_id: str) -> _Known | None:
-        with self.database.reading() as connection:
-            found = self._find.execute(connection, {"event_id": event_id}).one_or_none()
-        return None if found is None else _Known._make(found)
-
-    def _record_again(self, event: Event, payload: bytes, row: dict[str, Any]) -> Recorded:
-        known = self._look_up(event.id)
+    def _record_again(
+        self, event: Event, payload: bytes, row: dict[str, Any], known: Known | None
+    ) -> Recorded:
         if known is None:
             raise InboxUnavailableError(
                 "An event was pruned while it came in again; it will be taken when it comes next."
             )
-        if known.digest != row["digest"] and not self._holds_same(event.id, payload):
-            return self._refuse_conflict(event.id, known, payload, row["verified_with"])
-        if not (known.state == "processing" and self.database.has_one_writer):
-            self._count_delivery(known, row["verified_with"])
+        if known.digest != row["digest"]:
+            if not self._holds_same(event.id, payload):
+                return self._refuse_conflict(event.id, known, payload, row["verified_with"])
+            self._receipts.count(known, row["verified_with"])
         return Recorded(known.key, event.id, known.state, is_new=False)
-
-    def _count_delivery(self, known: _Known, verified_with: str | None) -> None:
-        row = {"event_key": known.key, "found": known.state, "verified_with": verified_with}
-        with self.database.relaxed_write() as connection:
-            self._note_delivery.execute(connection, row)
 
     def _holds_same(self, event_id: str, payload: bytes) -> bool:
         """Whether the stored body holds the same JSON, written in another way."""
@@ -183,7 +148,7 @@ class Inbox:
         return _canonical(known) == _canonical(payload)
 
     def _refuse_conflict(
-        self, event_id: str, known: _Known, payload: bytes, verified_with: str | None
+        self, event_id: str, known: Known, payload: bytes, verified_with: str | None
     ) -> Recorded:
         self.quarantine(
             payload,
@@ -226,7 +191,7 @@ class Inbox:
         with self.database.transaction() as connection:
             if not self.facts.let_stand(connection, fact):
                 return None
-            key: int = self._insert(connection, row)
+            key: int = self._receipts.insert(connection, row)
             self.facts.tie(connection, fact, key)
         return Claim(key, 1, 1)
 
@@ -252,7 +217,7 @@ class Inbox:
             verified_with=verified_with,
         ) | {"type": "", "object_id": None, "created": 0}
         with self.database.transaction() as connection:
-            self._insert(connection, row)
+            self._receipts.insert(connection, row)
 
 
 def aside_id(payload: bytes) -> str:

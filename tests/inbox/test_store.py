@@ -69,10 +69,11 @@ def test_same_event_again_is_not_new(inbox: Inbox) -> None:
 
 def test_same_json_in_other_bytes_is_the_same_event(inbox: Inbox) -> None:
     body = event_body("evt_1")
-    record(inbox, body)
+    first = record(inbox, body)
     rewritten = json.dumps(json.loads(body), sort_keys=True, indent=1).encode()
 
     assert not record(inbox, rewritten).conflict
+    assert deliveries(inbox, first.key) == 1
 
 
 def test_other_content_under_a_known_id_is_quarantined(
@@ -130,16 +131,18 @@ def test_one_of_many_simultaneous_deliveries_is_new(make_inbox: MakeInbox) -> No
     body = event_body("evt_1")
     start = Barrier(len(inboxes))
 
-    def deliver(inbox: Inbox) -> bool:
+    def deliver(inbox: Inbox) -> tuple[int, bool]:
         inbox.database.engine.connect().close()
         start.wait()
-        return record(inbox, body).is_new
+        recorded = record(inbox, body)
+        return recorded.key, recorded.is_new
 
     with ThreadPoolExecutor(len(inboxes)) as pool:
-        news = list(pool.map(deliver, inboxes))
+        found = list(pool.map(deliver, inboxes))
 
-    assert news.count(True) == 1
+    assert [new for _, new in found].count(True) == 1
     assert len(rows(inboxes[0])) == 1
+    assert deliveries(inboxes[0], found[0][0]) == len(inboxes) - 1
 
 
 def test_payload_is_encrypted_at_rest(make_inbox: MakeInbox) -> None:
