@@ -251,8 +251,8 @@ def _signature_scheme(value: object, setting: str) -> object:
 def _inbox_url(value: object, setting: str) -> str:
     if not isinstance(value, str) or not _DATABASE_URL.fullmatch(value):
         raise ConfigurationError(
-            f"{setting} must be an SQLAlchemy URL of SQLite, PostgreSQL, MariaDB or MySQL, such as "
-            "sqlite:////var/lib/shop/inbox.db, postgresql+psycopg://user@host/shop or "
+            f"{setting} must be an SQLAlchemy URL of SQLite, PostgreSQL, MariaDB or MySQL. Write "
+            "it like sqlite:////var/lib/shop/inbox.db, postgresql+psycopg://user@host/shop or "
             "mysql+pymysql://user@host/shop."
         )
     return value

@@ -7,6 +7,7 @@ they hold payloads.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -158,12 +159,15 @@ def translated_errors() -> Iterator[None]:
         ) from None
 
 
-_NOT_SET_UP = ("no such table", "does not exist", "doesn't exist", "no such column")
+_NOT_SET_UP = re.compile(
+    r"no such (table|column)|(relation|column) .* does not exist|Table .* doesn't exist"
+)
+"""What SQLite, PostgreSQL and MariaDB say of tables; of a role or database they say it alike."""
 
 
 def _unavailable(error: DBAPIError) -> InboxUnavailableError:
     text = str(error.orig).partition("\n")[0]
-    if any(sign in text for sign in _NOT_SET_UP):
+    if _NOT_SET_UP.search(text):
         return InboxUnavailableError(
             f"The inbox's tables are not all there ({text}). Run `flask paysafer init-db`, "
             "or, where Flask-Migrate makes them, `flask db migrate` and `flask db upgrade`."

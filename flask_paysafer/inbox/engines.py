@@ -18,7 +18,6 @@ from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool
 
-from ..errors import ConfigurationError
 from .errors import InboxUnavailableError
 
 BUSY_SECONDS = 5.0
@@ -58,7 +57,7 @@ def _parse(url: str, setting: str) -> URL:
     try:
         return make_url(url)
     except ArgumentError:
-        raise ConfigurationError(
+        raise InboxUnavailableError(
             f"{setting} is not a database URL. Write it like "
             "postgresql+psycopg://user:password@host/database or sqlite:////path/file.sqlite."
         ) from None
@@ -72,7 +71,7 @@ def _create(url: URL, setting: str) -> Engine:
     try:
         return create_engine(url, hide_parameters=True, connect_args=_patience(url), **_pool(url))
     except (NoSuchModuleError, ModuleNotFoundError) as error:
-        raise ConfigurationError(
+        raise InboxUnavailableError(
             f"{setting} names a database whose driver is not installed ({error}). Begin it with "
             'postgresql+psycopg:// and run pip install "flask-paysafer[postgresql]", or with '
             'mysql+pymysql:// and run pip install "flask-paysafer[mysql]".'

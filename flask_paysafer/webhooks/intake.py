@@ -16,9 +16,7 @@ from flask import Flask
 from .. import signals, signing
 from ..config import Config
 from ..errors import (
-    ConfigurationError,
     InvalidPayloadError,
-    PaySaferError,
     SignatureVerificationError,
 )
 from ..inbox.errors import InboxUnavailableError
@@ -100,8 +98,7 @@ class WebhookIntake:
             return self.refuse(self._not_authentic(error))
         try:
             return self._take(body, verified_with)
-        except (InboxUnavailableError, ConfigurationError) as error:
-            # A database that settings name wrongly is found out with the first delivery.
+        except InboxUnavailableError as error:
             return self._unavailable(error)
 
     def refuse(self, refusal: Refusal) -> Answer:
@@ -112,7 +109,7 @@ class WebhookIntake:
         tell_observers(signals.webhook_rejected, self.sender, reason=reason, status=status)
         return refusal.answer
 
-    def _unavailable(self, error: PaySaferError) -> Answer:
+    def _unavailable(self, error: InboxUnavailableError) -> Answer:
         logger.error("A delivery could not be stored (503): %s", printable(str(error)))
         return come_again(503, "The event could not be stored; deliver it again")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...errors import ConfigurationError
 from ...inbox.errors import InboxUnavailableError
 from ...inbox.store import aside_id
 from ...state import AppState
@@ -17,5 +16,5 @@ def clear(state: AppState, examiner: Examiner) -> int:
     event_ids = {*examiner.event_ids, *map(aside_id, examiner.bodies)}
     try:
         return state.inbox.upkeep.remove(sorted(event_ids))
-    except (InboxUnavailableError, ConfigurationError):
+    except InboxUnavailableError:
         return 0

@@ -20,6 +20,7 @@ from werkzeug.wrappers import Response
 from flask_paysafer import CheckoutOrder, Money, PaySafer
 from flask_paysafer.cli import paysafer_cli
 from flask_paysafer.cli.doctor.checks.api import check_api
+from flask_paysafer.cli.doctor.checks.celery import _sweeping
 from flask_paysafer.cli.doctor.patient import Patient
 from flask_paysafer.sandbox import Sandbox
 from flask_paysafer.state import get_state, states
@@ -320,6 +321,46 @@ CASES = [
         {"SECRET_KEY": None},
     ),
     Case(
+        "setting misspelt",
+        "PAYSAFER_WEBHOOK_TOLERANCES is set, and there is no such setting.",
+        "If PAYSAFER_WEBHOOK_TOLERANCE is meant, rename it",
+        {"PAYSAFER_WEBHOOK_TOLERANCES": 60},
+        level="warning",
+    ),
+    Case(
+        "setting that comes too late",
+        "PAYSAFER_WEBHOOK_TOLERANCE was changed after the extension had read it.",
+        "Set it before paysafer.init_app(app)",
+        change=lambda app, _: app.config.update(PAYSAFER_WEBHOOK_TOLERANCE=200),
+        level="warning",
+    ),
+    Case(
+        "deadline beyond the server's",
+        "PAYSAFER_DEADLINE is 120 seconds.",
+        "less than the server's own limit",
+        {"PAYSAFER_DEADLINE": 120},
+        level="warning",
+    ),
+    Case(
+        "deliveries cut short",
+        "PAYSAFER_WEBHOOK_MAX_BYTES is 1000 bytes.",
+        "its default is 262144",
+        {"PAYSAFER_WEBHOOK_MAX_BYTES": 1000},
+        level="warning",
+    ),
+    Case(
+        "another page at the webhook's address",
+        "The webhook /paysafer/webhook leads elsewhere (200).",
+        "a middleware takes the same address",
+        change=lambda app, _: stand_before(app, lambda request: Response("Welcome")),
+    ),
+    Case(
+        "driver not installed",
+        "PAYSAFER_INBOX_URL names a database whose driver is not installed",
+        "Begin it with postgresql+psycopg://",
+        {"PAYSAFER_INBOX_URL": "mysql+nobodys://shop:Passw0rd@127.0.0.1/shop"},
+    ),
+    Case(
         "no ProxyFix on a public site",
         "The site is public, and the app does not heed forwarded headers.",
         "app.wsgi_app = ProxyFix(app.wsgi_app",
@@ -443,6 +484,28 @@ def test_names_debug_mode_with_live_keys(
     assert "Run it without --debug" in report["text"]
 
 
+def test_names_a_variable_that_the_app_does_not_read(
+    served: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLASK_PAYSAFER_TIMEOUT", "5")
+
+    report = examine(Case("unread", "", ""), served, folder)
+
+    assert "FLASK_PAYSAFER_TIMEOUT is in the environment" in report["text"]
+    assert "Call app.config.from_prefixed_env()" in report["text"]
+
+
+def test_takes_no_other_accounts_settings_for_misspelt_ones(
+    served: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAYSAFER_EU_SECRET_KEY", "sk_test_elsewhere1")
+    monkeypatch.setenv("PAYSAFER_OFFICE_HOURS", "9 to 5")
+
+    report = examine(Case("another account", "", ""), served, folder)
+
+    assert report["counts"]["warning"] == 0, report["text"]
+
+
 def test_names_a_clock_that_is_wrong(served: Sandbox, folder: Path) -> None:
     app = _make_app(Case("clock", "", ""), served, folder)
     now = served.clock()["now"]
@@ -453,6 +516,48 @@ def test_names_a_clock_that_is_wrong(served: Sandbox, folder: Path) -> None:
             findings = list(check_api(patient))
         assert findings[-1].level == expected, findings
         assert "clock" in findings[-1].what
+    get_state(app).client.close()
+
+
+def test_takes_parts_of_a_second_for_no_wrong_clock(served: Sandbox, folder: Path) -> None:
+    case = Case("no tolerance", "", "", {"PAYSAFER_WEBHOOK_TOLERANCE": 0})
+    app = _make_app(case, served, folder)
+    patient = Patient(get_state(app), wall=lambda: served.clock()["now"] + 0.4)
+    with app.app_context():
+        assert [finding.level for finding in check_api(patient)] == ["ok", "ok"]
+    get_state(app).client.close()
+
+
+class _Workers:
+    """Enough of a Celery to ask its workers how they are."""
+
+    def __init__(self, uptime: int, sweeps: int) -> None:
+        self._stats = {"worker": {"uptime": uptime, "total": {"flask_paysafer.sweep": sweeps}}}
+        self.control = self
+
+    def inspect(self, **_: Any) -> _Workers:
+        return self
+
+    def stats(self) -> dict[str, Any]:
+        return self._stats
+
+
+@pytest.mark.parametrize(
+    ("uptime", "sweeps", "level", "what"),
+    [
+        (4000, 0, "error", "The workers have been up for 4000 s, and no sweep has come by."),
+        (4000, 2, "ok", "Sweeps come in"),
+        (5, 0, "note", "The workers have just started"),
+    ],
+)
+def test_names_a_beat_that_is_not_there(
+    served: Sandbox, folder: Path, uptime: int, sweeps: int, level: str, what: str
+) -> None:
+    app = _make_app(Case("beat", "", ""), served, folder)
+    with app.app_context():
+        found = list(_sweeping(Patient(get_state(app)), _Workers(uptime, sweeps)))
+    assert [finding.level for finding in found] == [level]
+    assert found[0].what.startswith(what)
     get_state(app).client.close()
 
 

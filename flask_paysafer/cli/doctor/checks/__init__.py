@@ -7,6 +7,7 @@ from .checkout import check_checkout
 from .endpoints import check_endpoints
 from .handlers import check_handlers
 from .inbox import check_inbox
+from .names import check_names
 from .proxies import check_proxies
 from .route import check_public_route, check_route
 from .secrets import check_secrets
@@ -16,6 +17,7 @@ __all__ = ["CHECKS"]
 
 CHECKS = (
     Check("settings", check_settings),
+    Check("setting names", check_names),
     Check("api", check_api),
     Check("endpoints", check_endpoints),
     Check("route", check_route),

@@ -13,6 +13,8 @@ from ..patient import BOUND, Patient
 
 _FUTURE = 60
 """Seconds that a signature may be ahead of this machine's clock before it is refused."""
+_GRAIN = 1
+"""Seconds: ``Date`` tells no finer time."""
 
 
 def check_api(patient: Patient) -> Iterator[Finding]:
@@ -63,7 +65,7 @@ def _clock(patient: Patient) -> Iterator[Finding]:
         return
     text = f"This machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'}"
     cure = "Let a time service (NTP) keep the clock."
-    if ahead < -_FUTURE or ahead > patient.config.webhook_tolerance:
+    if ahead < -_FUTURE or ahead > patient.config.webhook_tolerance + _GRAIN:
         yield error(
             f"{text} PaySafer's.", why="Every delivery is refused as too old or too new.", cure=cure
         )

@@ -11,6 +11,8 @@ from ..patient import Patient
 
 _ANSWER = 2.0
 """Seconds that broker and workers have to answer."""
+_HANDLE, _SWEEP = "flask_paysafer.handle", "flask_paysafer.sweep"
+_START_BEAT = "Start beat: `celery -A your_app beat`; one of it in all."
 
 
 def check_celery(patient: Patient) -> Iterator[Finding]:
@@ -34,7 +36,7 @@ def check_celery(patient: Patient) -> Iterator[Finding]:
         yield _unreachable(problem)
         return
     yield from _workers(celery)
-    yield from _sweeping(patient)
+    yield from _sweeping(patient, celery)
 
 
 def _configuration(celery: Any) -> Iterator[Finding]:
@@ -73,7 +75,7 @@ def _workers(celery: Any) -> Iterator[Finding]:
         )
         return
     registered = celery.control.inspect(timeout=_ANSWER).registered() or {}
-    without = [name for name, tasks in registered.items() if "flask_paysafer.handle" not in tasks]
+    without = [name for name, tasks in registered.items() if _HANDLE not in tasks]
     if without:
         yield error(
             f"The worker {without[0]} does not know flask_paysafer's tasks.",
@@ -84,8 +86,32 @@ def _workers(celery: Any) -> Iterator[Finding]:
         yield ok(f"{len(answers)} Celery workers answer and know the tasks.")
 
 
-def _sweeping(patient: Patient) -> Iterator[Finding]:
+def _sweeping(patient: Patient, celery: Any) -> Iterator[Finding]:
     limit = 3 * patient.config.sweep_interval + 30
+    waiting = list(_waiting(patient, limit))
+    yield from waiting or _beat(limit, celery.control.inspect(timeout=_ANSWER).stats() or {})
+
+
+def _beat(limit: float, workers: dict[str, dict[str, Any]]) -> Iterator[Finding]:
+    """Judge by what the workers have been sent, for nobody can ask beat itself."""
+    sweeps = sum(worker.get("total", {}).get(_SWEEP, 0) for worker in workers.values())
+    oldest = max((worker.get("uptime", 0) for worker in workers.values()), default=0)
+    if sweeps:
+        yield ok("Sweeps come in: beat is running, or was since the workers started.")
+    elif oldest > limit:
+        yield error(
+            f"The workers have been up for {oldest:.0f} s, and no sweep has come by.",
+            why="What the broker loses is never handled, and no failed handler is tried again.",
+            cure=_START_BEAT,
+        )
+    elif workers:
+        yield note(
+            "The workers have just started, and no sweep has come by yet.",
+            cure=f"Look again in {limit:.0f} seconds.",
+        )
+
+
+def _waiting(patient: Patient, limit: float) -> Iterator[Finding]:
     try:
         waited = patient.state.inbox.browser.oldest_due()
     except InboxUnavailableError:
@@ -94,5 +120,5 @@ def _sweeping(patient: Patient) -> Iterator[Finding]:
         yield error(
             f"An event has been due for {waited:.0f} s, and no sweep has come by.",
             why="What the broker loses is never handled.",
-            cure="Start beat: `celery -A your_app beat`; one of it in all.",
+            cure=_START_BEAT,
         )

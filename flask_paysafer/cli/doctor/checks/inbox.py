@@ -36,14 +36,14 @@ def _unusable(message: str, patient: Patient) -> Finding:
     return error(
         f"{what.rstrip('.')}.",
         why="Every delivery is answered 503, and no checkout page can be shown.",
-        cure=cure or f"See that the database server is up, and {_where(patient)}.",
+        cure=cure or f"See that the database is up and can be written, and that {_where(patient)}.",
     )
 
 
 def _where(patient: Patient) -> str:
     if patient.state.db is not None:
-        return "that the shop's own database URL is right"
-    return f"that {patient.setting('INBOX_URL')} is right"
+        return "the shop's own database URL is right"
+    return f"{patient.setting('INBOX_URL')} is right"
 
 
 def _durability(engine: Engine, patient: Patient) -> Iterator[Finding]:
@@ -60,14 +60,14 @@ def _sqlite(engine: Engine, patient: Patient) -> Iterator[Finding]:
         yield error(
             "The inbox is in memory.",
             why="All events are forgotten when the process ends, and each worker has its own.",
-            cure=f"Use a file or a server: {_where(patient)}.",
+            cure=f"Use a file or a server, and see that {_where(patient)}.",
         )
     elif _is_temporary(Path(str(path)).resolve()):
         find = error if patient.config.livemode else warning
         yield find(
             f"The inbox's file is in a temporary folder: {path}.",
             why="It is deleted by a restart, and with it the memory of what is done.",
-            cure=f"Put it where data is kept, and see {_where(patient)}.",
+            cure=f"Put it where data is kept, and see that {_where(patient)}.",
         )
     if _pragma(engine, "synchronous") < 2:
         yield error(

@@ -124,12 +124,12 @@ def _judge_status(reply: Reply, where: str) -> Finding:
             cure="Exempt its address from it. Flask-WTF's, and hooks of the app, let it pass by "
             "themselves.",
         )
-    if reply.status in (404, 405):
+    if reply.status in (404, 405) or 200 <= reply.status < 300:
         return error(
             f"{where} leads elsewhere ({reply.status}).",
             why="Every delivery fails.",
-            cure="See `flask routes`, the proxy's paths, SERVER_NAME, and whether another route "
-            "takes the same address.",
+            cure="See `flask routes`, the proxy's paths, SERVER_NAME, and whether another route or "
+            "a middleware takes the same address.",
         )
     return error(
         f"{where} answers {reply.status}. {reply.error}".strip(),

@@ -10,6 +10,8 @@ from ..patient import Patient
 
 _EXAMPLE = re.compile(r"(?i)x{4,}|example|change.?me|your|acmeshop|placeholder|123456789|…|\.\.\.")
 _LONGEST_TOLERANCE = 900
+_LONGEST_DEADLINE = 29
+_LEAST_BYTES = 32_768
 
 
 def check_settings(patient: Patient) -> Iterator[Finding]:
@@ -105,6 +107,20 @@ def _times(patient: Patient) -> Iterator[Finding]:
             f"{patient.setting('TIMEOUT')} is longer than {patient.setting('DEADLINE')}.",
             why="One attempt uses up the whole call: nothing is ever tried again.",
             cure=f"Set {patient.setting('TIMEOUT')} to less than half of it.",
+        )
+    if config.deadline > _LONGEST_DEADLINE:
+        yield warning(
+            f"{patient.setting('DEADLINE')} is {config.deadline:g} seconds.",
+            why="Web servers give up on a request sooner (gunicorn after 30 s) and end the worker, "
+            "so that nobody learns how the call went.",
+            cure="Set it to less than the server's own limit.",
+        )
+    if config.webhook_max_bytes < _LEAST_BYTES:
+        yield warning(
+            f"{patient.setting('WEBHOOK_MAX_BYTES')} is {config.webhook_max_bytes} bytes.",
+            why="An event with a few notes in its metadata may be larger, and is then refused for "
+            "good.",
+            cure=f"Remove {patient.setting('WEBHOOK_MAX_BYTES')}: its default is 262144.",
         )
     if config.signature_scheme == "body":
         yield warning(
