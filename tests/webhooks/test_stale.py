@@ -6,11 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event as Flag
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
+from flask_paysafer.inbox.errors import InboxUnavailableError
 from flask_paysafer.resources import Event
 from tests.databases import Kind
 from tests.inbox.events import event_body
+from tests.waiting import wait_for
 
 from .conftest import OpenShop
 from .shops import DB_MODES, MODES, Mode, Shop
@@ -114,3 +116,54 @@ def test_two_workers_never_let_the_older_event_win(
     there.deliver(newer)
 
     assert written == ["evt_old", "evt_new"]
+
+
+def test_worker_that_is_refused_the_object_comes_again(
+    open_shop: OpenShop, mode: Mode, kind: Kind
+) -> None:
+    """Under REPEATABLE READ whoever waited is refused: that is no failure of the handler."""
+    if kind != "postgresql" or mode not in DB_MODES:
+        pytest.skip("only PostgreSQL refuses, and only who waits inside a transaction")
+    here, there = open_shop(), open_shop()
+    for shop in (here, there):
+        _read_repeatably(shop)
+    entered, leave = Flag(), Flag()
+    written: list[str] = []
+
+    @here.on("payment.*", name="sync", stale="skip")
+    def slow(event: Event) -> None:
+        entered.set()
+        assert leave.wait(20)
+        written.append(event.id)
+
+    there.on("payment.*", name="sync", stale="skip")(lambda event: written.append(event.id))
+    newer = event_body("evt_new", created=NEW)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(here.deliver, event_body("evt_old", created=OLD))
+        assert entered.wait(20)
+        second = pool.submit(there.deliver, newer)
+        wait_for(lambda: _waits_for_a_lock(here), "the second worker to wait")
+        leave.set()
+        assert first.result(20).result == "done"
+        with pytest.raises(InboxUnavailableError, match="could not serialize"):
+            second.result(20)
+    assert there.deliver(newer).result == "done"
+    assert written == ["evt_old", "evt_new"]
+
+
+def _read_repeatably(shop: Shop) -> None:
+    engine = shop.inbox.database.unprepared_engine
+    with engine.begin() as connection:
+        name = connection.scalar(text("SELECT current_database()"))
+        isolation = "default_transaction_isolation = 'repeatable read'"
+        connection.execute(text(f"ALTER DATABASE {name} SET {isolation}"))
+    engine.dispose()
+
+
+def _waits_for_a_lock(shop: Shop) -> bool:
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with shop.inbox.database.unprepared_engine.connect() as connection:
+        return bool(connection.scalar(waiting))
