@@ -10,9 +10,10 @@ from flask_paysafer.money import Money
 from .account import Account
 from .engine import Engine
 from .ledger import Row
-from .payments import CHALLENGE_PATH, pass_challenge, refuse_challenge
+from .payments import CHALLENGE_PATH
+from .triggers import authenticate
 
-_ANSWERS = {"pass": pass_challenge, "refuse": refuse_challenge}
+_ANSWERS = {"pass": True, "refuse": False}
 
 
 def challenge_pages(engine: Engine) -> Blueprint:
@@ -27,13 +28,13 @@ def challenge_pages(engine: Engine) -> Blueprint:
 
     @pages.post(f"{CHALLENGE_PATH}<challenge>")
     def answer(challenge: str) -> ResponseReturnValue:
-        decide = _ANSWERS.get(request.form.get("result", ""))
-        if decide is None:
+        passed = _ANSWERS.get(request.form.get("result", ""))
+        if passed is None:
             abort(400, "result must be pass or refuse.")
         with engine.ledger.transaction():
             account, payment = _find(engine, challenge)
             if _waits(payment, challenge):
-                payment = decide(account, payment)
+                payment = authenticate(engine, account, payment, passed=passed)
         if payment["_return_url"]:
             return redirect(payment["_return_url"], 303)
         return _page(payment, challenge)

@@ -17,13 +17,14 @@ from .authorisations import Authorisations
 from .clock import VirtualClock
 from .courier import Courier, HttpCourier, link_problem
 from .deliveries import Deliveries
+from .failures import ApiError
 from .faults import Faults
 from .idempotency import IdempotencyKeys, Reading
-from .ledger import Ledger
+from .ledger import Ledger, Row
 from .postman import Postman, SignWith
 from .ratelimits import RateLimits
 from .realms import Realm
-from .requestlog import RequestLog
+from .requestlog import RequestLog, Step
 from .settings import CHANGE_SETTINGS, Settings
 from .storage import Storage
 
@@ -84,6 +85,17 @@ class Engine:
             self._link_problem,
         )
 
+    def find_payment(self, payment_id: str) -> tuple[Account, Row]:
+        """Return a payment of any account, and the account.
+
+        :raises ApiError: 404 if there is none.
+        """
+        for realm in self.ledger.realms():
+            if self.ledger.get("payment", realm, payment_id) is not None:
+                account = self.account(realm)
+                return account, account.find("payment", payment_id)
+        raise ApiError("resource_missing", f"No such payment: {payment_id[:100]}", param="id")
+
     def _link_problem(self, url: str) -> str | None:
         return link_problem(url, allow_remote=self._allow_remote)
 
@@ -137,6 +149,10 @@ class Engine:
             "clock_rate": self.clock.rate,
             "sign_with": self.postman.sign_with,
         }
+
+    def tell(self, step: str, *arguments: str, made: str | None = None, **keywords: Any) -> None:
+        """Remember what happened without a request, so that a copied session has it too."""
+        self.log.add(Step(self.clock.now(), step, arguments, keywords, made))
 
     def reset(self) -> None:
         """Empty it: objects, events, deliveries, keys, faults, windows and the log."""

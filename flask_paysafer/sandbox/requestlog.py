@@ -67,18 +67,39 @@ class Logged:
         }
 
 
+@dataclass(frozen=True)
+class Step:
+    """What happened without a request, as a test would have it happen again."""
+
+    at: float
+    step: str
+    """What a test calls, such as ``paysafer_sandbox.trigger``."""
+    arguments: tuple[str, ...] = ()
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+    made: str | None = None
+    """The id of the object that the event it returns is about."""
+
+    def shown(self) -> dict[str, Any]:
+        """Return it beside requests."""
+        return {**vars(self), "at": int(self.at)}
+
+
 class RequestLog:
     """The latest requests, oldest first; appending is safe from every thread."""
 
     def __init__(self) -> None:
-        self._entries: deque[Logged] = deque(maxlen=_LENGTH)
+        self._entries: deque[Logged | Step] = deque(maxlen=_LENGTH)
 
-    def add(self, entry: Logged) -> None:
+    def add(self, entry: Logged | Step) -> None:
         """Keep one more; the oldest makes room."""
         self._entries.append(entry)
 
     def listed(self) -> list[dict[str, Any]]:
-        """Return everything kept."""
+        """Return every request that is kept."""
+        return [entry.shown() for entry in list(self._entries) if isinstance(entry, Logged)]
+
+    def story(self) -> list[dict[str, Any]]:
+        """Return the requests and what happened between them."""
         return [entry.shown() for entry in list(self._entries)]
 
     def clear(self) -> None:

@@ -13,6 +13,7 @@ from .fields import AnyObject, Choice, Record, Text
 from .happenings import HAPPENINGS, Happening, Order
 from .ids import new_id
 from .ledger import Row, shown
+from .payments import pass_challenge, refuse_challenge
 from .realms import Realm, is_account
 
 TRIGGER = Record(
@@ -78,6 +79,16 @@ def realm_named(name: str, mode: str = "test") -> Realm:
     if not is_account(name):
         raise invalid("account", "must be what follows sk_test_ in the key, 8 characters or more.")
     return Realm(name, "live" if mode == "live" else "test")
+
+
+def authenticate(engine: Engine, account: Account, payment: Row, *, passed: bool) -> Row:
+    """Answer for the cardholder; inside a transaction.
+
+    :raises ApiError: 422 if the payment waits for no answer.
+    """
+    decided = (pass_challenge if passed else refuse_challenge)(account, payment)
+    engine.tell("paysafer_sandbox.authenticate", payment["id"], passed=passed)
+    return decided
 
 
 def event_of(event_type: str, made: list[dict[str, Any]]) -> dict[str, Any]:

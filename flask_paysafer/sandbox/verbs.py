@@ -10,8 +10,10 @@ from .failures import ApiError, invalid
 from .fields import Number
 from .ledger import shown
 from .seeding import seed
-from .triggers import event_of, happen, realm_named
+from .triggers import authenticate, event_of, happen, realm_named
 
+TEST_ACCOUNT = "acmeshop1"
+"""Whose client a copied test has."""
 OBJECTS = ("payment", "customer", "webhook_endpoint", "token", "dispute", "payout")
 """The kinds of objects that can be listed across accounts."""
 NEXT_RETRY = "next-retry"
@@ -84,7 +86,21 @@ class Verbs:
         Takes what :meth:`trigger` takes.
         """
         given = {name: value for name, value in order.items() if value is not None}
-        return happen(self.engine, {"type": type, **given})
+        made = happen(self.engine, {"type": type, **given})
+        told = {name: given[name] for name in ("payment", "amount", "data") if name in given}
+        about = event_of(type, made)["data"].get("id")
+        self.engine.tell("paysafer_sandbox.trigger", type, made=about, account=TEST_ACCOUNT, **told)
+        return made
+
+    def authenticate(self, payment: str, *, passed: bool = True) -> dict[str, Any]:
+        """Answer for the cardholder of a payment in ``requires_action``, and return the payment.
+
+        :param passed: False: the cardholder refuses.
+        :raises ApiError: 404 for an unknown payment, 422 for one that waits for nobody.
+        """
+        with self.engine.ledger.transaction():
+            account, row = self.engine.find_payment(payment)
+            return shown(authenticate(self.engine, account, row, passed=passed))
 
     def events(self) -> list[dict[str, Any]]:
         """Return all events of all accounts, whole as they are delivered, oldest first."""
@@ -148,4 +164,6 @@ class Verbs:
 
         :return: The account, its keys and how many objects it has now.
         """
-        return seed(self.engine, account)
+        seeded = seed(self.engine, account)
+        self.engine.tell("paysafer_sandbox.seed")
+        return seeded

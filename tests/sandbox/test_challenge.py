@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from flask_paysafer.sandbox import Sandbox
+from flask_paysafer.sandbox import ApiError, Sandbox
 
 from .conftest import pay, types
 
@@ -104,6 +104,21 @@ def test_page_of_an_earlier_attempt_decides_no_later_one(
     second = confirmed["next_action"]["redirect_to_url"]["url"]
     browser.post(second, data={"result": "pass"})
     assert client.get(f"/payments/{payment_id}").json()["status"] == "succeeded"
+
+
+@pytest.mark.parametrize(("passed", "status"), [(True, "succeeded"), (False, "failed")])
+def test_cardholder_answers_from_python_too(
+    client: httpx.Client, sandbox: Sandbox, passed: bool, status: str
+) -> None:
+    payment_id, _ = challenge(client)
+    decided = sandbox.authenticate(payment_id, passed=passed)
+    assert decided == client.get(f"/payments/{payment_id}").json()
+    assert decided["status"] == status
+    with pytest.raises(ApiError) as caught:
+        sandbox.authenticate(payment_id)
+    assert (caught.value.status, caught.value.code) == (422, "payment_unexpected_state")
+    with pytest.raises(ApiError, match="No such payment: pay_nobody"):
+        sandbox.authenticate("pay_nobody")
 
 
 def test_answer_without_a_way_back_stays_on_the_page(

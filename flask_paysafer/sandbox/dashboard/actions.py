@@ -52,7 +52,10 @@ def _change(engine: Engine, row_id: str, verb: str, given: Any) -> dict[str, Any
     fields, operation = _CHANGES[verb]
     with engine.ledger.transaction():
         account = engine.account(_realm_of(engine, "payment", row_id))
-        return operation(account, row_id, fields.check(given)).body
+        checked = fields.check(given)
+        answer = operation(account, row_id, checked).body
+    engine.tell(f"paysafer_client.payments.{verb}", row_id, **checked)
+    return answer
 
 
 def _realm_of(engine: Engine, kind: str, row_id: str) -> Realm:

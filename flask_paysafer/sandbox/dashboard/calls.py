@@ -13,27 +13,29 @@ from .cards import unmasked
 from .source import ID, as_source
 
 _TOLD = ("status", "amount", "amount_received", "amount_refunded", "deleted")
+_CLOCK_SECONDS = 60
+"""How far a test's clock, which stands still, may be behind: rate limits run on it too."""
 _METHODS_WITH_KEYS = {"POST", "PATCH"}
 
 Entry = dict[str, Any]
-"""A request as the log lists it."""
+"""A request as the log lists it, or a step between requests."""
 
 
 def chain(log: Sequence[Entry], last: Entry) -> list[Entry]:
-    """Return a request and those before it that made the objects it names, in order.
+    """Return a request and what before it had to do with the objects it names, in order.
 
-    :raises ApiError: if the API made one of them for nobody: by a seed or a trigger.
+    :raises ApiError: if nothing that can be repeated made one of them, such as a seed.
     """
     wanted, chosen = _ids_sent(last), [last]
     for entry in reversed(log[: log.index(last)]):
-        made = wanted & _ids_got(entry).keys()
+        made = wanted & _ids_touched(entry)
         if made:
-            wanted = (wanted - made) | _ids_sent(entry)
+            wanted = (wanted - _ids_made(entry)) | _ids_sent(entry)
             chosen.append(entry)
     if wanted:
         raise invalid(
             "id",
-            f"this request is about {', '.join(sorted(wanted))}, which no logged request made, so "
+            f"this request is about {', '.join(sorted(wanted))}, which nothing logged has made, so "
             "an empty sandbox couldn't repeat it. Copy it as curl, or copy the delivery.",
         )
     return chosen[::-1]
@@ -49,16 +51,18 @@ def repeatable(log: Sequence[Entry]) -> list[Entry]:
     for entry in log:
         if _is_repeatable(entry) and not _is_about_endpoints(entry) and _ids_sent(entry) <= known:
             chosen.append(entry)
-            known |= _ids_got(entry).keys()
+            known |= _ids_touched(entry)
     return chosen
 
 
 def _is_repeatable(entry: Entry) -> bool:
-    return entry["status"] not in {401, 404, 405, 413} and entry["route"] is not None
+    return "step" in entry or (
+        entry["status"] not in {401, 404, 405, 413} and entry["route"] is not None
+    )
 
 
 def _is_about_endpoints(entry: Entry) -> bool:
-    return "WebhookEndpoint" in entry["route"]
+    return "WebhookEndpoint" in (entry.get("route") or "")
 
 
 def calls_test(name: str, entries: Sequence[Entry]) -> str:
@@ -67,12 +71,28 @@ def calls_test(name: str, entries: Sequence[Entry]) -> str:
     :raises ApiError: for a call that can't be made through the client.
     """
     names: dict[str, str] = {}
-    lines = [f"def {name}(paysafer_client):"]
+    lines: list[str] = []
+    shown = entries[0]["at"]
     for place, entry in enumerate(entries, 1):
         if not _is_repeatable(entry):
             raise invalid("id", "the API took it for no call of its own. Copy it as curl.")
-        lines += _call(entry, names, place)
-    return "\n".join(lines) + "\n"
+        if entry["at"] - shown >= _CLOCK_SECONDS:
+            lines.append(f"    paysafer_sandbox.advance({entry['at'] - shown})")
+            shown = entry["at"]
+        lines += _step(entry, names, place) if "step" in entry else _call(entry, names, place)
+    body = "\n".join(lines) + "\n"
+    more = ", paysafer_sandbox" if "paysafer_sandbox." in body else ""
+    return f"def {name}(paysafer_client{more}):\n{body}"
+
+
+def _step(entry: Entry, names: dict[str, str], place: int) -> list[str]:
+    given = [as_source(value, names) for value in entry["arguments"]]
+    given += [f"{name}={as_source(value, names)}" for name, value in entry["keywords"].items()]
+    call = f"{entry['step']}({', '.join(given)})"
+    if not _ids_made(entry):
+        return [f"    {call}"]
+    names[entry["made"]] = f"event_{place}['data']['id']"
+    return [f"    event_{place} = {call}"]
 
 
 def _call(entry: Entry, names: dict[str, str], place: int) -> list[str]:
@@ -148,7 +168,21 @@ def _failure_checks(failure: str, entry: Entry) -> list[str]:
     ]
 
 
+def _ids_touched(entry: Entry) -> set[str]:
+    """Return the ids of the objects that it made or may have changed."""
+    return _ids_sent(entry) | _ids_made(entry) if "step" in entry else {*_ids_got(entry)}
+
+
+def _ids_made(entry: Entry) -> set[str]:
+    """Return the ids that it was the first to know, or for a request may have been."""
+    if "step" not in entry:
+        return {*_ids_got(entry)}
+    return {entry["made"]} - _ids_sent(entry) if ID.fullmatch(entry["made"] or "") else set()
+
+
 def _ids_sent(entry: Entry) -> set[str]:
+    if "step" in entry:
+        return set(ID.findall(json.dumps([entry["arguments"], entry["keywords"]])))
     return set(ID.findall(f"{entry['path']}?{entry['query']} {entry['request']['body']}"))
 
 

@@ -164,6 +164,45 @@ def test_the_whole_session_becomes_two_tests(
     run(test).assert_outcomes(passed=2)
 
 
+def test_what_happened_without_a_call_happens_again(
+    sandbox: Sandbox, client: httpx.Client, dashboard: httpx.Client, copy: Copy, run: Run
+) -> None:
+    """The cardholder, a trigger, a click and the clock change what later calls are answered."""
+    passed = pay(client, "authenticationRequired").json()
+    page = passed["next_action"]["redirect_to_url"]["url"]
+    assert dashboard.post(page, data={"result": "pass"}).status_code == 200
+    client.get(f"/payments/{passed['id']}").raise_for_status()
+    run(copy(last_request(sandbox))).assert_outcomes(passed=1)
+    refused = pay(client, "authenticationRequired", capture_method="manual").json()["id"]
+    sandbox.authenticate(refused, passed=False)
+    client.get(f"/payments/{refused}")
+    sold = sandbox.trigger("payment.completed", account="acmeshop1", amount=700)["data"]["id"]
+    client.post(f"/payments/{sold}/refund", json={"amount": 100}).raise_for_status()
+    run(copy(last_request(sandbox))).assert_outcomes(passed=1)
+    refund = f"/_sandbox/dashboard/payments/{sold}/refund"
+    assert dashboard.post(refund, json={"amount": 50}).status_code == 200
+    client.get(f"/payments/{sold}")
+    run(copy(last_request(sandbox))).assert_outcomes(passed=1)
+    held = pay(client, capture_method="manual").json()["id"]
+    sandbox.seed()
+    sandbox.advance(7 * 86400)
+    client.get(f"/payments/{held}")
+    test = copy("session")
+    assert not {word for word in (passed["id"], refused, sold, held) if word in test}
+    assert "paysafer_sandbox.advance(604800)" in test
+    assert '["status"] == "canceled"' in test
+    run(test).assert_outcomes(passed=1)
+
+
+def test_more_calls_than_a_minute_takes_are_repeated_over_more_than_one(
+    sandbox: Sandbox, client: httpx.Client, copy: Copy, run: Run
+) -> None:
+    for _ in range(110):
+        assert client.get("/payments").status_code == 200
+        sandbox.advance(1)
+    run(copy("session")).assert_outcomes(passed=1)
+
+
 def test_an_empty_session_cannot_be_copied(dashboard: httpx.Client) -> None:
     answer = dashboard.get("/_sandbox/dashboard/copy/session.py")
     assert answer.json()["error"]["message"] == "Nothing has happened yet that could be copied."
@@ -172,7 +211,8 @@ def test_an_empty_session_cannot_be_copied(dashboard: httpx.Client) -> None:
 def test_what_no_empty_sandbox_could_repeat_is_refused(
     sandbox: Sandbox, client: httpx.Client, dashboard: httpx.Client
 ) -> None:
-    payment = sandbox.trigger("payment.completed", account="acmeshop1")["data"]["id"]
+    sandbox.seed()
+    payment = sandbox.objects("payment")[0]["id"]
     client.post(f"/payments/{payment}/refund")
     answer = dashboard.get(f"/_sandbox/dashboard/copy/{last_request(sandbox)}.py")
     assert answer.status_code == 400
