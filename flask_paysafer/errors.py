@@ -22,7 +22,8 @@
     - ``ServerError``: 5xx
 
 Every one of them pickles, and none holds a key, a card number, a CVC or an
-e-mail address: what PaySafer says is cleaned before it becomes a message.
+e-mail address: what PaySafer says is cleaned before it becomes a message. The
+idempotency key is as the caller gave it, and cleaned where it is shown.
 """
 
 from __future__ import annotations
@@ -103,8 +104,18 @@ class PaySaferError(Exception):
             for name, value in self.__dict__.items()
             if value is not None and value != 0 and name not in {"message", "doc_url"}
         }
+        if self.idempotency_key is not None:
+            shown["idempotency_key"] = _presentable(self.idempotency_key)
         details = "".join(f", {name}={value!r}" for name, value in shown.items())
         return f"{self.__class__.__name__}({self.message!r}{details})"
+
+
+def _presentable(key: str) -> str:
+    """Return the caller's key for a log: somebody may have made it of an address or a number."""
+    from .redaction import redact  # not before there is something to show
+
+    # Part by part as well: between underscores a number passes for the end of an id.
+    return "_".join(map(redact, redact(key).split("_")))
 
 
 def _rebuild(cls: type[PaySaferError], message: str, state: dict[str, Any]) -> PaySaferError:

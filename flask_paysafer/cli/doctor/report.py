@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from textwrap import wrap
+from textwrap import TextWrapper
 
 import click
 
@@ -34,14 +34,19 @@ def show(results: Sequence[Result]) -> None:
 def _show_one(result: Result) -> None:
     finding = result.finding
     mark = click.style(f"{finding.level:<8}", fg=_COLOURS[finding.level], bold=True)
-    first, *more = wrap(finding.what, _WIDTH - _MARGIN) or [""]
+    first, *more = _wrap(finding.what, _WIDTH - _MARGIN) or [""]
     click.echo(f"{mark} {first}")
     for line in more:
         click.echo(" " * _MARGIN + line)
     for label, text in (("Why", finding.why), ("Cure", finding.cure)):
-        for number, line in enumerate(wrap(text, _WIDTH - _MARGIN - 6)):
+        for number, line in enumerate(_wrap(text, _WIDTH - _MARGIN - 6)):
             start = f"{label}:" if number == 0 else ""
             click.echo(f"{'':{_MARGIN}}{start:<6}{line}")
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    # What is to be copied, such as paths, addresses and options, stays in one piece.
+    return TextWrapper(width, break_on_hyphens=False, break_long_words=False).wrap(text)
 
 
 def _sums(results: Sequence[Result]) -> str:
