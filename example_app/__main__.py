@@ -1,13 +1,14 @@
 """Start the shop, and a local PaySafer beside it: ``python -m example_app``.
 
 With PaySafer's keys in the environment no local PaySafer is started, and the
-same shop talks to PaySafer itself.
+same shop talks to PaySafer itself. ``--check`` never does: it buys.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from pathlib import Path
 from flask_paysafer import errors
 
 from .check import check
+from .payments import paysafer
 from .serving import open_shop
 
 BOOKS = Path("instance")
@@ -32,6 +34,13 @@ LOCAL_WELCOME = """\
      4000 0000 0000 0002   is declined
      4000 0000 0000 9995   has too little money on it
      4000 0027 6000 3184   asks the cardholder first"""
+
+
+PAYSAFER_WELCOME = """\
+ * It talks to PaySafer at {api}, with your keys.
+ * PaySafer has to reach its webhook: {shop}paysafer/webhook"""
+
+KEY_VARIABLES = ("PAYSAFER_SECRET_KEY", "FLASK_PAYSAFER_SECRET_KEY")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,10 +70,14 @@ def serve(options: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with open_shop(options.books, options.port, options.paysafer_port) as shop:
+    has_keys = any(os.environ.get(name) for name in KEY_VARIABLES)
+    paysafer_port = None if has_keys else options.paysafer_port
+    with open_shop(options.books, options.port, paysafer_port) as shop:
         print(WELCOME.format(shop=shop.url, passcode=shop.app.config["STAFF_PASSCODE"]))
         if shop.paysafer:
             print(LOCAL_WELCOME.format(paysafer=shop.paysafer))
+        else:
+            print(PAYSAFER_WELCOME.format(api=paysafer.config.api_base, shop=shop.url))
         print(" * Ctrl-C closes the shop.", flush=True)
         stop.wait()
     print("\nClosed.")
@@ -72,7 +85,7 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def run_check() -> int:
-    """Buy in a shop with empty books, at free ports, and tell how it went."""
+    """Buy in a shop with empty books and a local PaySafer, and tell how it went."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder, open_shop(Path(folder), 0, 0) as shop:
         return check(shop.url)

@@ -1,8 +1,7 @@
-"""Serve the shop on this machine, with a local PaySafer where there are no keys."""
+"""Serve the shop on this machine, with a local PaySafer or without."""
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -30,14 +29,17 @@ class OpenShop:
 
 
 @contextmanager
-def open_shop(folder: Path, port: int, paysafer_port: int) -> Iterator[OpenShop]:
-    """Serve the shop that keeps its books in ``folder``; port 0 is any free one."""
+def open_shop(folder: Path, port: int, paysafer_port: int | None) -> Iterator[OpenShop]:
+    """Serve the shop that keeps its books in ``folder``; port 0 is any free one.
+
+    :param paysafer_port: None has it talk to PaySafer itself, with the environment's keys.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as running:
         door = running.enter_context(socket.create_server((HOST, port)))
         url = f"http://{HOST}:{door.getsockname()[1]}"
         paysafer, settings = None, {}
-        if "PAYSAFER_SECRET_KEY" not in os.environ:
+        if paysafer_port is not None:
             paysafer = running.enter_context(local_paysafer(folder, paysafer_port))
             settings = settings_for(url, paysafer_url=paysafer, folder=folder)
         app = create_app(settings, instance_path=str(folder.absolute()))

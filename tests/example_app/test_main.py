@@ -12,6 +12,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+KEYS = {
+    "PAYSAFER_API_BASE": "http://127.0.0.1:9/v1",
+    "PAYSAFER_SECRET_KEY": "sk_test_somebodyelse",
+    "PAYSAFER_PUBLISHABLE_KEY": "pk_test_somebodyelse",
+    "PAYSAFER_WEBHOOK_SECRET": "whsec_somebodyelse",
+}
 ROOT = Path(__file__).parents[2]
 
 
@@ -43,6 +49,29 @@ def test_check_buys_and_exits_with_0(environ: dict[str, str]) -> None:
     done = subprocess.run(command, env=environ, text=True, capture_output=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert [line[:6] for line in done.stdout.splitlines()] == ["ok    ", "ok    "]
+
+
+def test_check_buys_with_nobodys_keys(environ: dict[str, str]) -> None:
+    """Neither on an account whose keys happen to be there, nor where no webhook gets here."""
+    environ |= KEYS
+    command = [sys.executable, "-m", "example_app", "--check"]
+    done = subprocess.run(command, env=environ, text=True, capture_output=True, timeout=60)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("prefix", ["", "FLASK_"])
+def test_with_keys_the_shop_talks_to_paysafer(
+    environ: dict[str, str], tmp_path: Path, prefix: str
+) -> None:
+    environ |= {prefix + name: value for name, value in KEYS.items()}
+    command = [sys.executable, "-m", "example_app", "--port", "0", "--books", str(tmp_path)]
+    with subprocess.Popen(command, env=environ, text=True, stdout=subprocess.PIPE) as process:
+        assert line_with(process, "talks to").endswith("http://127.0.0.1:9/v1, with your keys.\n")
+        assert line_with(process, "webhook").endswith("/paysafer/webhook\n")
+        line_with(process, "Ctrl-C")
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=20)
+    assert (process.returncode, out) == (0, "\nClosed.\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
