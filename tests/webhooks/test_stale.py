@@ -124,9 +124,8 @@ def test_worker_that_is_refused_the_object_comes_again(
     """Under REPEATABLE READ whoever waited is refused: that is no failure of the handler."""
     if kind != "postgresql" or mode not in DB_MODES:
         pytest.skip("only PostgreSQL refuses, and only who waits inside a transaction")
+    _read_repeatably(open_shop())
     here, there = open_shop(), open_shop()
-    for shop in (here, there):
-        _read_repeatably(shop)
     entered, leave = Flag(), Flag()
     written: list[str] = []
 
@@ -157,7 +156,6 @@ def _read_repeatably(shop: Shop) -> None:
         name = connection.scalar(text("SELECT current_database()"))
         isolation = "default_transaction_isolation = 'repeatable read'"
         connection.execute(text(f"ALTER DATABASE {name} SET {isolation}"))
-    engine.dispose()
 
 
 def _waits_for_a_lock(shop: Shop) -> bool:
