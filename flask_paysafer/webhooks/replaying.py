@@ -38,7 +38,7 @@ class OneHandler:
             with self._inbox.keeping(held.stored.claim):
                 return self._replay_held(held, handler)
         except BaseException:
-            self._put_back(held)
+            self._put_back_interrupted(held)
             raise
 
     def _replay_held(self, held: Held, handler: str) -> DispatchResult:
@@ -61,7 +61,9 @@ class OneHandler:
             self._inbox.claims.put_back(held)
         return result
 
-    def _put_back(self, held: Held) -> None:
+    def _put_back_interrupted(self, held: Held) -> None:
+        if held.state == "done":  # the handler is not, any more: whoever sweeps runs it
+            held = held._replace(state="pending", due_at=0)
         try:
             self._inbox.claims.put_back(held)
         except InboxUnavailableError as error:

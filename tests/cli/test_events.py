@@ -24,13 +24,15 @@ class Shop:
         self.app.config.update(settings)
         self.paysafer = paysafer = PaySafer()
         self.seen: list[tuple[str, str]] = []
-        self.is_broken = False
+        self.is_broken = self.ends = False
         paysafer.on("payment.*", name="fulfil")(self._fulfil)
         paysafer.on("payment.*", name="mail")(lambda event: self.seen.append(("mail", event.id)))
         paysafer.init_app(self.app)
 
     def _fulfil(self, event: Event) -> None:
         self.seen.append(("fulfil", event.id))
+        if self.ends:
+            raise SystemExit(3)
         if self.is_broken:
             raise ValueError("out of stock\nwith a second line")
 
@@ -202,6 +204,18 @@ def test_one_handler_that_fails_makes_the_event_failed(shop: Shop) -> None:
     shop.seen.clear()
     shop.receive(event_body("evt_done"))
     assert shop.seen == [("fulfil", "evt_done")]
+
+
+def test_one_handler_that_ends_the_process_is_left_to_the_next_sweep(shop: Shop) -> None:
+    shop.ends = True
+    assert shop.run("events", "replay", "evt_done", "--handler", "fulfil", "--yes").exit_code == 3
+    assert "evt_done" in listed(shop, "--state", "pending")
+
+    shop.ends = False
+    shop.seen.clear()
+    shop.run("events", "sweep")
+    assert shop.seen == [("fulfil", "evt_done")]
+    assert "evt_done" in listed(shop, "--state", "done")
 
 
 def test_misspelt_handler_is_an_error_that_names_those_there_are(shop: Shop) -> None:
