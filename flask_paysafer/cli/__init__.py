@@ -7,13 +7,13 @@ account as their first argument: decorate them with :func:`with_state`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import update_wrapper
 from importlib import import_module
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
-from flask import current_app
+from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from ..errors import ConfigurationError, PaySaferError
@@ -87,10 +87,30 @@ def chosen_account(ctx: click.Context) -> str | None:
 
 def _chosen_state() -> AppState:
     account = chosen_account(click.get_current_context())
-    found = states(current_app)
+    found = accounts_of(current_app)
     if account is None and len(found) == 1:
         return next(iter(found.values()))
-    name = account or "paysafer"
+    return account_called(account or "paysafer", found)
+
+
+def accounts_of(app: Flask) -> Mapping[str, AppState]:
+    """Return the state of every PaySafer account of the app, by name.
+
+    :raises ConfigurationError: if it has none.
+    """
+    found = states(app)
+    if not found:
+        raise ConfigurationError(
+            "This app has no PaySafer extension. Call paysafer.init_app(app) where the app is made."
+        )
+    return found
+
+
+def account_called(name: str, found: Mapping[str, AppState]) -> AppState:
+    """Return the account called ``name``.
+
+    :raises ConfigurationError: if there is none.
+    """
     if name not in found:
         raise ConfigurationError(
             f"This app has no PaySafer account called {name!r}. "

@@ -8,8 +8,8 @@ from flask.cli import ScriptInfo
 
 from ...errors import ConfigurationError
 from ...redaction import redact
-from ...state import AppState, states
-from .. import chosen_account
+from ...state import AppState
+from .. import account_called, accounts_of, chosen_account
 from .checks import CHECKS
 from .findings import Finding, error
 from .patient import Patient
@@ -17,7 +17,7 @@ from .report import json_of, show
 from .running import Result, examine
 
 
-@click.command()
+@click.command(short_help="Look for what is wrong, and say how to mend it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.option("--offline", is_flag=True, help="Ask neither the API nor the webhook's address.")
 @click.option(
@@ -58,17 +58,8 @@ def _results(ctx: click.Context, *, offline: bool, url: str | None) -> list[Resu
 
 
 def _chosen(app: Flask, account: str | None) -> list[AppState]:
-    found = states(app)
-    if not found:
-        raise ConfigurationError(
-            "This app has no PaySafer extension. Call paysafer.init_app(app) where the app is made."
-        )
-    if account is not None and account not in found:
-        raise ConfigurationError(
-            f"This app has no PaySafer account called {account!r}. "
-            f"Choose one with --account: {', '.join(sorted(found))}."
-        )
-    return [state for name, state in found.items() if account in (None, name)]
+    found = accounts_of(app)
+    return [*found.values()] if account is None else [account_called(account, found)]
 
 
 def _of_refusal(message: str) -> Finding:

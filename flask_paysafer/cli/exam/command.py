@@ -17,7 +17,7 @@ from .report import Table, json_of, summary_of
 from .speaking import Speaker
 
 
-@click.command()
+@click.command(short_help="Send a running shop what may come, and grade it.")
 @click.argument("url")
 @click.option(
     "--type",
