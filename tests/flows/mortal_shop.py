@@ -33,7 +33,7 @@ def die_fulfilling(session: Session) -> None:
 
 
 def main(folder: str, port: str, when: str) -> None:
-    with open_shop(Path(folder), int(port), 0) as shop:
+    with open_shop(Path(folder), int(port), None) as shop:
         if when == "before":
             shop.app.before_request(lambda: die() if request.path.endswith("/webhook") else None)
         if when == "within":
