@@ -71,3 +71,18 @@ def test_what_a_batch_needs_is_made_before_the_clock_starts() -> None:
     measure = batched(prepare, seen.append, 2, clock=clock)
     assert measure() == 1.5
     assert seen == ["made", "made", "clock", "one", "one", "clock"]
+
+
+def test_what_an_operation_loads_at_first_is_not_measured() -> None:
+    calls: list[None] = []
+    now = 0.0
+
+    def work() -> None:
+        nonlocal now
+        now += 0.001 if calls else 1.0
+        calls.append(None)
+
+    measure = repeated(work, Effort(1, 0.1, is_quick=True), clock=lambda: now)
+    calls_before = len(calls)
+    assert round(measure(), 9) == 0.001
+    assert len(calls) - calls_before >= 50
