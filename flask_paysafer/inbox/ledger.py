@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import cached_property
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, exists, insert, select, update
+from sqlalchemy.dialects import postgresql
 
 from .clock import now_ms
 from .database import Database
@@ -44,9 +45,10 @@ class Ledger:
             & (event.c.fence == bindparam("held_fence"))
             & (event.c.state == "processing")
         )
-        self._finish = Prepared(
+        self._closing = (
             update(event).where(held).values(state="done", due_at=None, finished_at=now_ms())
         )
+        self._finish = Prepared(self._closing)
         self._fail = (
             update(event).where(held).values(state="failed", due_at=NEVER, finished_at=now_ms())
         )
@@ -113,12 +115,43 @@ class Ledger:
         :param beside: Writes something more in the same transaction.
         :returns: False if the row stood already or the claim was lost.
         """
+        is_plain = closes and beside is None and self._database.dialect == "postgresql"
+        if handler is not None and is_plain:
+            return self._enter_and_close(claim, handler, skipped)
         with self._database.transaction() as connection:
             entered = handler is None or self.enter(connection, claim, handler, skipped=skipped)
             if beside is not None:
                 beside(connection)
             held = self.close(connection, claim) if closes else True
         return entered and held
+
+    def _enter_and_close(self, claim: Claim, handler: str, skipped: str | None) -> bool:
+        """Do both in one statement: one trip to the server where a transaction takes four."""
+        row = {
+            **_held(claim),
+            "of_handler": handler,
+            "of_attempt": claim.attempt,
+            "why": skipped,
+        }
+        with self._database.single_write() as connection:
+            return bool(self._both.execute(connection, row).scalar())
+
+    @cached_property
+    def _both(self) -> Prepared:
+        run, event = self._database.tables.handler_run, self._database.tables.event
+        # No parameter may be called like a column of the event: it would be set to it.
+        given = {
+            "event_key": bindparam("event_key", type_=run.c.event_key.type),
+            "handler": bindparam("of_handler", type_=run.c.handler.type),
+            "fence": bindparam("held_fence", type_=run.c.fence.type),
+            "attempt": bindparam("of_attempt", type_=run.c.attempt.type),
+            "skipped": bindparam("why", type_=run.c.skipped.type),
+            "done_at": now_ms(),
+        }
+        entering = postgresql.insert(run).values(given).on_conflict_do_nothing()
+        entered = entering.returning(run.c.event_key).cte("entered")
+        closed = self._closing.returning(event.c.key).cte("closed")
+        return Prepared(select(exists(entered.select()) & exists(closed.select())))
 
     def note_failures(
         self, claim: Claim, failures: Iterable[Failure], *, retry_in: float | None

@@ -1,29 +1,12 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from sqlalchemy import event
 
 from flask_paysafer.inbox.store import Inbox
 
 from .conftest import MakeInbox
 from .events import event_body, record
-
-
-def statements_of(inbox: Inbox, body: bytes) -> list[str]:
-    """Return what the database is asked while the event comes in."""
-    said: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        said.append(statement)
-
-    event.listen(inbox.database.engine, "before_cursor_execute", note)
-    try:
-        record(inbox, body)
-    finally:
-        event.remove(inbox.database.engine, "before_cursor_execute", note)
-    return said
+from .statements import statements_of
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -36,7 +19,7 @@ def test_postgresql_is_asked_once_for_a_new_event_and_for_a_known_one(
     if comes_again:
         record(inbox, body)
 
-    assert len(statements_of(inbox, body)) == 1
+    assert len(statements_of(inbox, lambda: record(inbox, body))) == 1
 
 
 def test_other_content_is_no_delivery_of_the_known_event(inbox: Inbox) -> None:
