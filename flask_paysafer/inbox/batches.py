@@ -12,9 +12,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Update, bindparam, select, update
 
+from .claims import reading, stored_in, taken_by
 from .clock import now_ms
 from .database import Database
-from .records import Claim, Stored
+from .records import Stored
 from .sealing import Seal
 
 
@@ -25,21 +26,8 @@ class Batches:
         self._database = database
         self._seal = seal
         event = self._event = database.tables.event
-        self._taken = {
-            "state": "processing",
-            "due_at": now_ms() + lease * 1000,
-            "fence": event.c.fence + 1,
-            "attempts": event.c.attempts + 1,
-        }
-        self._columns = (
-            event.c.key,
-            event.c.fence,
-            event.c.attempts,
-            event.c.account,
-            event.c.event_id,
-            event.c.payload,
-            event.c.encrypted,
-        )
+        self._taken = taken_by(event, lease * 1000)
+        self._stored = reading(event)
         due: Select[tuple[int]] = (
             select(event.c.key)
             .where(event.c.due_at <= now_ms(), event.c.account == account)
@@ -75,7 +63,8 @@ class Batches:
         else:
             with self._database.transaction() as connection:
                 rows = self._lock_and_claim(connection, due, at_most)
-        return sorted(map(self._stored, rows), key=lambda stored: stored.claim.key)
+        found = [stored_in(row, self._seal) for row in rows]
+        return sorted(found, key=lambda stored: stored.claim.key)
 
     def _lock_and_claim(
         self, connection: Connection, due: Select[tuple[int]], at_most: int
@@ -101,7 +90,7 @@ class Batches:
         chosen = due.with_for_update(skip_locked=True).cte("due")
         event = self._event
         claim = update(event).where(event.c.key.in_(select(chosen.c.key)))
-        return claim.values(self._taken).returning(*self._columns)
+        return claim.values(self._taken).returning(*self._stored.selected_columns)
 
     @cached_property
     def _take_locked(self) -> Update:
@@ -111,9 +100,4 @@ class Batches:
     @cached_property
     def _read(self) -> Select[Any]:
         chosen = self._event.c.key.in_(bindparam("keys", expanding=True))
-        return select(*self._columns).where(chosen)
-
-    def _stored(self, row: Row[Any]) -> Stored:
-        claim = Claim(row.key, row.fence, row.attempts)
-        payload = self._seal.try_open(row.payload, encrypted=row.encrypted)
-        return Stored(claim, row.account, row.event_id, payload)
+        return self._stored.where(chosen)

@@ -9,12 +9,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import and_, bindparam, or_, select, update
+from sqlalchemy import Select, Table, and_, bindparam, or_, select, update
 
 from .clock import now_ms
 from .database import Database
-from .records import Claim, Held, State, Stored
+from .records import Claim, State, Stored
 from .sealing import Seal
+
+
+def taken_by(event: Table, lease_ms: int) -> dict[str, Any]:
+    """Return what an event's row is set to when it is claimed."""
+    return {
+        "state": "processing",
+        "due_at": now_ms() + lease_ms,
+        "fence": event.c.fence + 1,
+        "attempts": event.c.attempts + 1,
+    }
+
+
+def reading(event: Table) -> Select[Any]:
+    """Return the query for what :func:`stored_in` needs."""
+    columns = ("key", "fence", "attempts", "account", "event_id", "payload", "encrypted")
+    return select(*[event.c[name] for name in columns])
+
+
+def stored_in(row: Any, seal: Seal) -> Stored:
+    """Return the claimed event in a row."""
+    payload = seal.try_open(row.payload, encrypted=row.encrypted)
+    claim = Claim(row.key, row.fence, row.attempts)
+    return Stored(claim, row.account, row.event_id, payload)
 
 
 class Claims:
@@ -31,12 +54,7 @@ class Claims:
         is_key = event.c.key == bindparam("event_key")
         lapsed = and_(event.c.state == "processing", event.c.due_at <= now_ms())
         due = and_(event.c.state == "pending", event.c.due_at <= now_ms())
-        taken = {
-            "state": "processing",
-            "due_at": now_ms() + self.lease_ms,
-            "fence": event.c.fence + 1,
-            "attempts": event.c.attempts + 1,
-        }
+        taken = taken_by(event, self.lease_ms)
         asked_for = or_(event.c.state.in_(("pending", "failed", "ignored")), lapsed)
         self._is_free = select(event.c.key).where(is_key, asked_for)
         self._take = update(event).where(is_key, asked_for).values(taken)
@@ -51,35 +69,7 @@ class Claims:
             .where(is_key, event.c.fence == bindparam("held_fence"), event.c.state == "processing")
             .values(due_at=now_ms() + self.lease_ms)
         )
-        self._stands = select(event.c.state, event.c.due_at, event.c.attempts, event.c.fence).where(
-            is_key
-        )
-        self._hold = (
-            update(event)
-            .where(
-                is_key,
-                event.c.fence == bindparam("found_fence"),
-                or_(event.c.state != "processing", lapsed),
-            )
-            .values(taken)
-        )
-        self._put_back = (
-            update(event)
-            .where(is_key, event.c.fence == bindparam("held_fence"), event.c.state == "processing")
-            .values(
-                state=bindparam("as_state"),
-                due_at=bindparam("as_due_at"),
-                attempts=bindparam("as_attempts"),
-            )
-        )
-        self._read = select(
-            event.c.fence,
-            event.c.attempts,
-            event.c.account,
-            event.c.event_id,
-            event.c.payload,
-            event.c.encrypted,
-        ).where(is_key)
+        self._read = reading(event).where(is_key)
         self._state = select(event.c.state).where(is_key)
         self._look = select(event.c.fence, event.c.attempts).where(is_key)
 
@@ -103,8 +93,7 @@ class Claims:
             return None
         with self._database.reading() as connection:
             row = connection.execute(self._read, {"event_key": key}).one()
-        payload = self._seal.try_open(row.payload, encrypted=row.encrypted)
-        return Stored(claim, row.account, row.event_id, payload)
+        return stored_in(row, self._seal)._replace(claim=claim)
 
     def _can_be_taken(self, key: int) -> bool:
         # Only reads: on SQLite a handler may hold the one right to write.
@@ -123,36 +112,7 @@ class Claims:
             if connection.execute(self._take_due, {"event_key": key}).rowcount != 1:
                 return None
             row = connection.execute(self._read, {"event_key": key}).one()
-        return self._stored(key, row)
-
-    def hold(self, key: int) -> Held | None:
-        """Claim an event in whichever state it is; None while a worker has it."""
-        with self._database.transaction() as connection:
-            found = connection.execute(self._stands, {"event_key": key}).one_or_none()
-            if found is None:
-                return None
-            taken = {"event_key": key, "found_fence": found.fence}
-            if connection.execute(self._hold, taken).rowcount != 1:
-                return None
-            row = connection.execute(self._read, {"event_key": key}).one()
-        return Held(self._stored(key, row), found.state, found.due_at, found.attempts)
-
-    def put_back(self, held: Held) -> None:
-        """End a hold and leave the event as it was; what a dead worker had is due at once."""
-        claim = held.stored.claim
-        row = {
-            "event_key": claim.key,
-            "held_fence": claim.fence,
-            "as_state": "pending" if held.state == "processing" else held.state,
-            "as_due_at": held.due_at,
-            "as_attempts": held.attempts,
-        }
-        with self._database.single_write() as connection:
-            connection.execute(self._put_back, row)
-
-    def _stored(self, key: int, row: Any) -> Stored:
-        payload = self._seal.try_open(row.payload, encrypted=row.encrypted)
-        return Stored(Claim(key, row.fence, row.attempts), row.account, row.event_id, payload)
+        return stored_in(row, self._seal)
 
     def make_due(self, key: int) -> None:
         """Make an event due now that waits, is failed or was ignored, with all its attempts."""

@@ -19,6 +19,7 @@ from .database import Database
 from .errors import InboxUnavailableError, PayloadUnreadableError
 from .facts import Fact, Facts
 from .heartbeat import HEARTBEAT
+from .holds import Holds
 from .ledger import Ledger
 from .receipts import Known, Receipts
 from .records import Claim, Mark, Recorded, State, object_id_of
@@ -55,6 +56,7 @@ class Inbox:
         self.seal = seal or Seal()
         self.ledger = Ledger(database)
         self.claims = Claims(database, self.seal, lease=lease)
+        self.holds = Holds(database, self.seal, lease=lease)
         self.batches = Batches(database, self.seal, account=account, lease=lease)
         self.browser = Browser(database, self.seal, account=account)
         self.upkeep = Upkeep(database, self.seal, self.browser, account=account)

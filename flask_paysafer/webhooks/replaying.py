@@ -31,7 +31,7 @@ class OneHandler:
 
     def replay(self, key: int, handler: str) -> DispatchResult:
         """Run ``handler`` here and now, though it may be done."""
-        held = self._inbox.claims.hold(key)
+        held = self._inbox.holds.take(key)
         if held is None:
             return "busy"
         try:
@@ -52,19 +52,19 @@ class OneHandler:
         leader = self._inbox.facts.leader_of(event)
         if leader is not None and leader[1] != claim.key:
             # Its fact has an event of its own, under whose idempotency keys it was handled.
-            self._inbox.claims.put_back(held)
+            self._inbox.holds.put_back(held)
             return self.replay(leader[1], handler)
         result = self._run.run_only(claim, event, handler)
         if result == "done" and self._run.is_finished(claim, event):
             self._inbox.ledger.note_done(claim, None, closes=True)
         elif result != "failed":
-            self._inbox.claims.put_back(held)
+            self._inbox.holds.put_back(held)
         return result
 
     def _put_back_interrupted(self, held: Held) -> None:
         if held.state == "done":  # the handler is not, any more: whoever sweeps runs it
             held = held._replace(state="pending", due_at=0)
         try:
-            self._inbox.claims.put_back(held)
+            self._inbox.holds.put_back(held)
         except InboxUnavailableError as error:
             logger.warning("A claim was not given back and has to run out: %s", error)
