@@ -241,6 +241,7 @@ def _create_blueprint(state: AppState) -> Blueprint:
             name=state.config.name,
             inbox=lambda: state.inbox,
             dispatcher=lambda: state.dispatcher,
+            one_handler=lambda: state.one_handler,
             may_enter=lambda: state.code.operator_check,
         ),
     )

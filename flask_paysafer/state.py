@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .inbox.store import Inbox
     from .webhooks.backlog import Backlog
     from .webhooks.dispatch import Dispatcher, EventRun
+    from .webhooks.replaying import OneHandler
 
 T = TypeVar("T")
 
@@ -113,6 +114,11 @@ class AppState:
         return self._once("dispatcher", lambda: self.make_dispatcher(self))
 
     @property
+    def one_handler(self) -> OneHandler:
+        """What replays one handler alone, in this process."""
+        return self._once("one_handler", self._make_one_handler)
+
+    @property
     def checkout(self) -> Checkout:
         """What decides about payments of orders."""
         return self._once("checkout", self._make_checkout)
@@ -175,11 +181,17 @@ class AppState:
         return open_inbox(self.config, self.app, db=self.db)
 
     def _make_event_run(self) -> EventRun:
+        return self._event_run_on(self.inbox)
+
+    def _event_run_on(self, inbox: Inbox) -> EventRun:
         from .webhooks.dispatch import EventRun
 
-        return EventRun(
-            self.app, self.registry, self.inbox, db=self.db, retrieve=self.retrieve_object
-        )
+        return EventRun(self.app, self.registry, inbox, db=self.db, retrieve=self.retrieve_object)
+
+    def _make_one_handler(self) -> OneHandler:
+        from .webhooks.replaying import OneHandler
+
+        return OneHandler(self._event_run_on(self.inbox.rewriting()), self.inbox)
 
     def _make_backlog(self) -> Backlog:
         from .webhooks.backlog import Backlog

@@ -70,6 +70,7 @@ class Claims:
             .values(due_at=now_ms() + self.lease_ms)
         )
         self._read = reading(event).where(is_key)
+        self._unclaimed = self._read.where(or_(event.c.state != "processing", lapsed))
         self._state = select(event.c.state).where(is_key)
         self._look = select(event.c.fence, event.c.attempts).where(is_key)
 
@@ -113,6 +114,12 @@ class Claims:
                 return None
             row = connection.execute(self._read, {"event_key": key}).one()
         return stored_in(row, self._seal)
+
+    def look_up(self, key: int) -> Stored | None:
+        """Return an event that no worker has, without claiming it."""
+        with self._database.reading() as connection:
+            row = connection.execute(self._unclaimed, {"event_key": key}).one_or_none()
+        return None if row is None else stored_in(row, self._seal)
 
     def make_due(self, key: int) -> None:
         """Make an event due now that waits, is failed or was ignored, with all its attempts."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import cached_property
 
-from sqlalchemy import Connection, bindparam, exists, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
 from sqlalchemy.dialects import postgresql
 
 from .clock import now_ms
@@ -49,6 +49,13 @@ class Ledger:
             update(event).where(held).values(state="done", due_at=None, finished_at=now_ms())
         )
         self._finish = Prepared(self._closing)
+        is_idle = event.c.state.in_(("pending", "failed"))
+        self._close_idle = (
+            update(event)
+            .where(event.c.key == bindparam("event_key"), event.c.fence == bindparam("held_fence"))
+            .where(is_idle)
+            .values(state="done", due_at=None, finished_at=now_ms())
+        )
         self._fail = (
             update(event).where(held).values(state="failed", due_at=NEVER, finished_at=now_ms())
         )
@@ -153,6 +160,11 @@ class Ledger:
         closed = self._closing.returning(event.c.key).cte("closed")
         return Prepared(select(exists(entered.select()) & exists(closed.select())))
 
+    def close_idle(self, claim: Claim) -> bool:
+        """Mark an event done that waits or has failed, and that nobody has claimed since."""
+        with self._database.single_write() as connection:
+            return connection.execute(self._close_idle, _held(claim)).rowcount == 1
+
     def note_failures(
         self, claim: Claim, failures: Iterable[Failure], *, retry_in: float | None
     ) -> bool:
@@ -166,9 +178,19 @@ class Ledger:
             else:
                 waits = {**_held(claim), "wait_ms": round(retry_in * 1000)}
                 result = connection.execute(self._postpone, waits)
-            for failure in failures:
-                connection.execute(self._note_failure, _failure_row(claim, failure))
+            self._add_failures(connection, claim, failures)
         return result.rowcount == 1
+
+    def add_failures(self, claim: Claim, failures: Iterable[Failure]) -> None:
+        """Store what failed, and leave the event's state as it is."""
+        with self._database.transaction() as connection:
+            self._add_failures(connection, claim, failures)
+
+    def _add_failures(
+        self, connection: Connection, claim: Claim, failures: Iterable[Failure]
+    ) -> None:
+        for failure in failures:
+            connection.execute(self._note_failure, _failure_row(claim, failure))
 
     def release(self, claim: Claim, *, wait: float = 0, spent: bool = True) -> None:
         """Give the event back, to be claimed by anybody after ``wait`` seconds.
@@ -178,6 +200,28 @@ class Ledger:
         row = {**_held(claim), "wait_ms": round(wait * 1000)}
         with self._database.single_write() as connection:
             connection.execute(self._postpone if spent else self._take_back, row)
+
+
+class RewritingLedger(Ledger):
+    """Writes a handler's row anew where it stands, for a replay that a person asked for.
+
+    The old row goes in the transaction that writes the new one: until then, and if the
+    handler fails, it stands.
+    """
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        run = database.tables.handler_run
+        self._forget = delete(run).where(
+            run.c.event_key == bindparam("of_event"), run.c.handler == bindparam("of_handler")
+        )
+
+    def enter(
+        self, connection: Connection, claim: Claim, handler: str, *, skipped: str | None = None
+    ) -> bool:
+        """Write the handler's row in the place of the one that may be there."""
+        connection.execute(self._forget, {"of_event": claim.key, "of_handler": handler})
+        return super().enter(connection, claim, handler, skipped=skipped)
 
 
 def _held(claim: Claim) -> dict[str, int]:

@@ -75,15 +75,6 @@ def object_id_of(event: Event) -> str | None:
     return found[:255] if isinstance(found, str) and found.isprintable() else None
 
 
-class Held(NamedTuple):
-    """One claimed event that is to be put back as it was."""
-
-    stored: Stored
-    state: State
-    due_at: int | None
-    attempts: int
-
-
 class Failure(NamedTuple):
     """One handler's failed attempt, as it is to be stored."""
 

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from copy import copy
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -19,8 +20,7 @@ from .database import Database
 from .errors import InboxUnavailableError, PayloadUnreadableError
 from .facts import Fact, Facts
 from .heartbeat import HEARTBEAT
-from .holds import Holds
-from .ledger import Ledger
+from .ledger import Ledger, RewritingLedger
 from .receipts import Known, Receipts
 from .records import Claim, Mark, Recorded, State, object_id_of
 from .schema import NEVER
@@ -54,9 +54,8 @@ class Inbox:
         self.account = account
         self.database = database
         self.seal = seal or Seal()
-        self.ledger = Ledger(database)
+        self.ledger: Ledger = Ledger(database)
         self.claims = Claims(database, self.seal, lease=lease)
-        self.holds = Holds(database, self.seal, lease=lease)
         self.batches = Batches(database, self.seal, account=account, lease=lease)
         self.browser = Browser(database, self.seal, account=account)
         self.upkeep = Upkeep(database, self.seal, self.browser, account=account)
@@ -164,6 +163,12 @@ class Inbox:
             event_id,
         )
         return Recorded(known.key, event_id, known.state, is_new=False, conflict=True)
+
+    def rewriting(self) -> Inbox:
+        """Return this inbox with a ledger that lets a done handler run again."""
+        inbox = copy(self)
+        inbox.ledger = RewritingLedger(self.database)
+        return inbox
 
     def keeping(self, claim: Claim) -> AbstractContextManager[None]:
         """Renew the claim's lease for as long as the block takes."""

@@ -55,7 +55,6 @@ class Upkeep:
             .values(state="quarantined", due_at=NEVER, note=bindparam("why"))
         )
         self._forget_runs = delete(run).where(run.c.event_key == bindparam("of_event"))
-        self._forget_run = self._forget_runs.where(run.c.handler == bindparam("of_handler"))
         self._note = insert(database.tables.delivery).values(delivered_at=now_ms())
 
     def requeue(self, key: int, *, again: bool = False) -> bool:
@@ -71,10 +70,9 @@ class Upkeep:
             connection.execute(self._note, {"event_key": key, "found": "replay"})
         return True
 
-    def forget_run(self, key: int, handler: str) -> None:
-        """Take one handler's row out of the ledger, so that it can run again."""
-        with self._database.transaction() as connection:
-            connection.execute(self._forget_run, {"of_event": key, "of_handler": handler})
+    def note_replay(self, key: int) -> None:
+        """Note that a person has an event handled once more."""
+        with self._database.single_write() as connection:
             connection.execute(self._note, {"event_key": key, "found": "replay"})
 
     def set_aside(self, key: int, *, why: str) -> bool:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ..inbox.filters import EventFilter
     from ..inbox.store import Inbox
     from ..webhooks.dispatch import Dispatcher
+    from ..webhooks.replaying import OneHandler
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Desk:
     name: str
     inbox: Callable[[], Inbox]
     dispatcher: Callable[[], Dispatcher]
+    one_handler: Callable[[], OneHandler]
     may_enter: Callable[[], Callable[[], object] | None]
 
 
@@ -166,8 +168,10 @@ class _Views:
         if event.handled_as is not None:
             return self._replay_leader(key, event.handled_as)
         handler = request.form.get("handler") or None
-        again = event.state == "done"
-        result = self._desk.dispatcher().replay(key, again=again, handler=handler)
+        if handler is not None:
+            result = self._desk.one_handler().replay(key, handler)
+        else:
+            result = self._desk.dispatcher().replay(key, again=event.state == "done")
         flash(_REPLAYED[result], "paysafer_operator")
         return redirect(url_for(".operator_event", key=key), 303)
 

@@ -6,7 +6,6 @@ from ..inbox.records import Recorded
 from ..inbox.store import Inbox
 from ..resources import Event
 from ..webhooks.dispatch import EventRun
-from ..webhooks.replaying import OneHandler
 from ..webhooks.results import DispatchResult
 from .publishing import Publisher
 
@@ -38,13 +37,8 @@ class CeleryDispatcher:
         self._publisher.publish(recorded.key)
         return "queued"
 
-    def replay(
-        self, key: int, *, again: bool = False, handler: str | None = None
-    ) -> DispatchResult:
-        """Have a worker handle a stored event once more; one handler alone runs here."""
-        if handler is not None:
-            # A message carries the row alone, and a row can't say which handler is meant.
-            return OneHandler(self._run, self._inbox).replay(key, handler)
+    def replay(self, key: int, *, again: bool = False) -> DispatchResult:
+        """Have a worker handle a stored event once more."""
         if not self._inbox.upkeep.requeue(key, again=again):
             return "busy"
         self._publisher.publish(key)

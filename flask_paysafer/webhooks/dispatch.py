@@ -8,7 +8,6 @@ from ..inbox.records import Recorded
 from ..resources import Event
 from .backlog import Backlog
 from .event_run import EventRun, Retrieve
-from .replaying import OneHandler
 from .results import DispatchResult
 
 if TYPE_CHECKING:
@@ -26,13 +25,10 @@ class Dispatcher(Protocol):
     def dispatch(self, recorded: Recorded, event: Event) -> DispatchResult:
         """Have the event handled, now or later."""
 
-    def replay(
-        self, key: int, *, again: bool = False, handler: str | None = None
-    ) -> DispatchResult:
+    def replay(self, key: int, *, again: bool = False) -> DispatchResult:
         """Have a stored event handled once more, by a person's decision.
 
         :param again: Also run the handlers that are done.
-        :param handler: Run this one alone, done or not, here and now.
         """
 
 
@@ -61,12 +57,8 @@ class InlineDispatcher:
             return "done" if self._inbox.claims.state_of(recorded.key) == "done" else "busy"
         return self._run.run(claim, event)
 
-    def replay(
-        self, key: int, *, again: bool = False, handler: str | None = None
-    ) -> DispatchResult:
+    def replay(self, key: int, *, again: bool = False) -> DispatchResult:
         """Handle a stored event once more, here and now."""
-        if handler is not None:
-            return OneHandler(self._run, self._inbox).replay(key, handler)
         if not self._inbox.upkeep.requeue(key, again=again):
             return "busy"
         return Backlog(self._run, self._inbox).handle(key)

@@ -35,7 +35,7 @@ UNREADABLE = PayloadUnreadableError(
     "the key again, behind the present one, and replay the event"
 )
 
-_NO_HANDLER = "(none)"
+NO_HANDLER = "(none)"
 """What stands for the handler where an event failed before any was run."""
 
 _OBJECT_WAIT = 2.0
@@ -99,25 +99,27 @@ class EventRun:
             raise
 
     def run_only(self, claim: Claim, event: Event, name: str) -> DispatchResult:
-        """Run one handler, done or not, and leave the state of the event to the caller.
+        """Run one handler of an event that nobody has claimed, and note a failure of it.
 
-        A failure is stored, and makes the event ``failed``.
+        The event's state stays as it is, unless this was all that it waited for.
         """
-        job = next((job for job in self.jobs.for_event(event) if job.name == name), None)
+        jobs = self.jobs.for_event(event)
+        job = next((job for job in jobs if job.name == name), None)
         if job is None:
             return "unwanted"
-        self._inbox.upkeep.forget_run(claim.key, name)
         outcome = _Outcome()
         for own_event in self._copies(event, 1):
             self._run_job(claim, own_event, job, outcome, closes=False, final=True)
         if outcome.failures:
-            self._inbox.ledger.note_failures(claim, outcome.failures, retry_in=None)
+            self._inbox.ledger.add_failures(claim, outcome.failures)
             return "failed"
-        return "busy" if outcome.waits else "done"
-
-    def is_finished(self, claim: Claim, event: Event) -> bool:
-        """Whether every handler of the event is done."""
-        return not self._not_done(claim, self.jobs.for_event(event))
+        if outcome.waits or not outcome.held:
+            return "busy"
+        done = self._inbox.ledger.done_handlers(claim.key)
+        is_finished = all(job.name in done for job in jobs)
+        if is_finished and self._inbox.ledger.close_idle(claim):
+            return self._done(event)
+        return "done"
 
     def give_back(self, claim: Claim, *, spent: bool = True) -> None:
         """Let anybody claim the event at once; if the database is away, its lease runs out."""
@@ -132,10 +134,10 @@ class EventRun:
         :param event: None where the payload can't be read as one.
         """
         logger.error("An event was given up (row %d): %s", claim.key, error)
-        failure = Failure(_NO_HANDLER, describe(error))
+        failure = Failure(NO_HANDLER, describe(error))
         held = self._inbox.ledger.note_failures(claim, [failure], retry_in=None)
         if event is not None:
-            self._tell_failure(event, claim, _NO_HANDLER, error)
+            self._tell_failure(event, claim, NO_HANDLER, error)
         return "failed" if held else "busy"
 
     def _follow(self, claim: Claim, name: str, key: int, retry_in: float | None) -> DispatchResult:

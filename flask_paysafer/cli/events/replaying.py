@@ -39,12 +39,13 @@ def replay(
 
     Handlers that are done stay done, except for an event that is done as a whole: that
     one is replayed on purpose. Handlers get the same idempotency keys as before. It asks
-    before it replays what filters choose, or what is done.
+    before it replays what filters choose, what is done or what is in quarantine.
     """
     rows = _leaders(state, _chosen(state, event_ids, filters))
     if handler is not None:
         rows = _wanted_by(state, rows, handler)
-    is_certain = yes or (event_ids and not again and all(row.state != "done" for row in rows))
+    is_plain = not again and not any(row.state in ("done", "quarantined") for row in rows)
+    is_certain = yes or (event_ids and is_plain)
     if rows and not (dry_run or is_certain):
         click.confirm(_question(rows, handler, again=again), abort=True, err=as_json)
     results: list[str | None] = [None for _ in rows]
@@ -118,8 +119,11 @@ def _replay_all(
     results: list[str | None] = []
     with click.progressbar(rows, label="Replaying", file=sys.stderr) as bar:
         for row in bar:
-            forget = again or row.state == "done"
-            results.append(state.dispatcher.replay(row.key, again=forget, handler=handler))
+            if handler is not None:
+                results.append(state.one_handler.replay(row.key, handler))
+            else:
+                forget = again or row.state == "done"
+                results.append(state.dispatcher.replay(row.key, again=forget))
     return results
 
 

@@ -1,0 +1,178 @@
+"""One handler of an event is replayed by a person, and nothing else happens to the event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flask_paysafer import signals
+from flask_paysafer.inbox.records import State
+from flask_paysafer.resources import Event
+from flask_paysafer.webhooks.event_run import EventRun
+from flask_paysafer.webhooks.replaying import OneHandler
+from flask_paysafer.webhooks.results import DispatchResult
+from tests.databases import KINDS
+from tests.inbox.events import event_body
+
+from .conftest import OpenShop
+from .shops import Shop
+
+STATES: tuple[State, ...] = ("pending", "done", "failed", "ignored", "quarantined")
+
+
+class Replays:
+    """A shop with two handlers, and an event of which they have seen nothing yet."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+        self.seen: list[str] = []
+        self.raises: BaseException | None = None
+        shop.on("payment.completed", name="ship")(lambda event: self.seen.append("ship"))
+        shop.on("payment.completed", name="mail")(self._mail)
+        self.key = shop.inbox.record(
+            Event.from_json(BODY), BODY, verified_with=None, ignored="for later"
+        ).key
+
+    def _mail(self, event: Event) -> None:
+        self.seen.append("mail")
+        if self.raises is not None:
+            raise self.raises
+
+    def put_into(self, state: State) -> None:
+        """Give the event a state that it can be found in, with what is done by then."""
+        if state == "done":
+            self.shop.dispatcher.replay(self.key)
+            self.seen.clear()
+        else:
+            event = self.shop.inbox.database.tables.event
+            due_at = {"pending": 0, "failed": 2**62, "quarantined": 2**62}.get(state)
+            with self.shop.inbox.database.transaction() as connection:
+                connection.execute(
+                    event.update().where(event.c.key == self.key).values(state=state, due_at=due_at)
+                )
+
+    def replay(self, handler: str) -> DispatchResult:
+        """Have one handler run, in a process of its own as far as the shop can tell."""
+        shop = self.shop
+        run = EventRun(shop.app, shop.registry, shop.inbox.rewriting(), db=shop.db)
+        return OneHandler(run, shop.inbox).replay(self.key, handler)
+
+    def row(self) -> tuple[Any, ...]:
+        """Return all that a worker goes by."""
+        event = self.shop.inbox.database.tables.event
+        query = event.select().where(event.c.key == self.key)
+        with self.shop.inbox.database.reading() as connection:
+            found = connection.execute(query).one()
+        return found.state, found.due_at, found.fence, found.attempts
+
+    def done(self) -> set[str]:
+        """Return the handlers that are in the ledger."""
+        return self.shop.inbox.ledger.done_handlers(self.key)
+
+
+BODY = event_body("evt_1")
+
+
+@pytest.fixture
+def replays(open_shop: OpenShop) -> Replays:
+    """A shop, an event and what becomes of it."""
+    return Replays(open_shop())
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_handler_runs_and_the_event_stays_what_it_was(replays: Replays, state: State) -> None:
+    replays.put_into(state)
+    before = replays.row()
+
+    assert replays.replay("mail") == "done"
+
+    assert replays.seen == ["mail"]
+    assert "mail" in replays.done()
+    assert replays.row() == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_done_handler_runs_again_and_its_row_is_written_anew(replays: Replays) -> None:
+    replays.put_into("done")
+    before = replays.row()
+    replays.raises = ValueError("no")
+    assert replays.replay("mail") == "failed"
+    assert replays.done() == {"ship", "mail"}
+
+    replays.raises = None
+    assert replays.replay("mail") == "done"
+
+    assert replays.seen == ["mail", "mail"]
+    assert (replays.row(), replays.done()) == (before, {"ship", "mail"})
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3)], ids=["fails", "dies"])
+def test_a_handler_that_ends_badly_leaves_no_trace_on_the_event(
+    replays: Replays, state: State, error: BaseException
+) -> None:
+    replays.put_into(state)
+    before, done = replays.row(), replays.done()
+    replays.raises = error
+
+    if isinstance(error, Exception):
+        assert replays.replay("mail") == "failed"
+    else:
+        with pytest.raises(SystemExit):
+            replays.replay("mail")
+
+    assert (replays.row(), replays.done()) == (before, done)
+
+
+@pytest.mark.parametrize("state", ["pending", "failed"])
+def test_the_last_handler_that_was_waited_for_makes_the_event_done(
+    replays: Replays, state: State
+) -> None:
+    replays.put_into(state)
+    replays.replay("ship")
+    processed: list[str] = []
+    receiver = signals.event_processed.connect(
+        lambda app, event: processed.append(event.id), replays.shop.app, weak=False
+    )
+
+    assert replays.replay("mail") == "done"
+
+    assert replays.row()[0] == "done"
+    assert processed == ["evt_1"]
+    signals.event_processed.disconnect(receiver, replays.shop.app)
+
+
+@pytest.mark.parametrize("state", ["ignored", "quarantined"])
+def test_what_runs_for_no_delivery_is_not_made_done(replays: Replays, state: State) -> None:
+    replays.put_into(state)
+
+    for handler in ("ship", "mail"):
+        assert replays.replay(handler) == "done"
+
+    assert replays.row()[0] == state
+
+
+def test_an_event_that_a_worker_has_is_left_to_it(replays: Replays) -> None:
+    replays.put_into("pending")
+    assert replays.shop.inbox.claims.take(replays.key) is not None
+
+    assert replays.replay("mail") == "busy"
+
+    assert replays.seen == []
+
+
+def test_a_handler_that_is_for_other_events_is_not_run(replays: Replays) -> None:
+    assert replays.replay("gone") == "unwanted"
+
+
+def test_a_failure_can_be_read_afterwards(replays: Replays) -> None:
+    replays.raises = ValueError("no stamps")
+
+    replays.replay("mail")
+
+    story = replays.shop.inbox.browser.story_of(replays.key)
+    assert story is not None
+    assert [failure["handler"] for failure in story.failures] == ["mail"]
+    assert "no stamps" in story.failures[0]["error"]
+    assert [one["found"] for one in story.deliveries] == ["replay"]
