@@ -98,7 +98,10 @@ def _speak(lang: str) -> Response:
 
 
 def _page_before() -> str:
-    parts = urlsplit(request.referrer or "")
+    try:
+        parts = urlsplit(request.referrer or "")
+    except ValueError:  # a browser sends no such address, but others may
+        return url_for("storefront.shelf")
     if parts.netloc != request.host:
         return url_for("storefront.shelf")
     return "/" + parts.path.lstrip("/")  # "//" would lead to another host

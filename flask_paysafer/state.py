@@ -217,7 +217,7 @@ class AppState:
             ),
             load_order=self.load_order,
             shop_connection=None if self.db is None else self._shop_connection,
-            undo=None if self.db is None else self._undo,
+            undo=self._undo,
         )
 
     def _shop_connection(self) -> Connection:
@@ -228,9 +228,11 @@ class AppState:
         return current_session(self.db).connection(bind_arguments={"clause": table})
 
     def _undo(self) -> None:
+        """Make the shop's session usable again after the database refused what was asked."""
         from .webhooks.transactions import current_session
 
-        current_session(self.db).rollback()
+        if self.db is not None:
+            current_session(self.db).rollback()
 
     def load_order(self, reference: str) -> CheckoutOrder | None:
         """Ask the merchant's order loader.

@@ -5,8 +5,8 @@ Each name would have a row, a page and a charge of its own.
 
 from __future__ import annotations
 
-_LONGEST = 18
-"""Digits that a database's whole numbers can have."""
+_EXACT = 2**53
+"""From here on a float is no longer one whole number."""
 
 
 def plain_number(reference: str) -> str | None:
@@ -21,11 +21,15 @@ def plain_number(reference: str) -> str | None:
 
 def _whole_number(text: str) -> int | None:
     # As loaders and databases read numbers: int() takes "+1" and Arabic digits, SQLite "1e0".
-    for read in (int, float):
-        try:
-            number = read(text)
-        except ValueError:
-            continue
-        is_usable = abs(number) < 10**_LONGEST and number == int(number)
-        return int(number) if is_usable else None
-    return None
+    try:
+        return int(text)
+    except ValueError:
+        return _whole_float(text)
+
+
+def _whole_float(text: str) -> int | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return int(number) if abs(number) < _EXACT and number.is_integer() else None

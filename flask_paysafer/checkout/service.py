@@ -48,7 +48,7 @@ class Checkout:
     :param load_order: The merchant's ``order_loader``.
     :param shop_connection: Gives the connection of the shop's session, where the tables
         are in the shop's database.
-    :param undo: Rolls back the shop's session.
+    :param undo: Rolls back the shop's session, where there is one.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Checkout:
         store: CheckoutStore,
         load_order: OrderLoader,
         shop_connection: Callable[[], Connection] | None = None,
-        undo: Callable[[], None] | None = None,
+        undo: Callable[[], None] = lambda: None,
     ) -> None:
         self.config = config
         self._app = app
@@ -110,8 +110,10 @@ class Checkout:
     def _finds_the_same(self, order: CheckoutOrder, plain: str) -> bool:
         try:
             other = self._loaded(plain)
-        except Exception:  # noqa: BLE001 (the merchant's code)
+        except Exception as error:  # noqa: BLE001 (the merchant's code)
             # The loader has no such order either, and says so in its own way.
+            if is_unfit_value(error):
+                self._undo()
             return False
         return other is not None and other.amount == order.amount
 
@@ -126,8 +128,13 @@ class Checkout:
         except Exception as error:
             if not is_unfit_value(error):
                 raise
-        if self._undo is not None:
-            self._undo()
+            logger.warning(
+                "The order_loader's database refused to look for %r (%s): the answer is 404. If "
+                "the order is there, see what else the loader asks of the database.",
+                reference,
+                type(error).__name__,
+            )
+        self._undo()
         return None
 
     def look(self, reference: str, order: CheckoutOrder, *, early: float = PAUSE) -> Attempt | None:

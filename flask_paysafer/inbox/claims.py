@@ -70,7 +70,8 @@ class Claims:
             .values(due_at=now_ms() + self.lease_ms)
         )
         self._read = reading(event).where(is_key)
-        self._unclaimed = self._read.where(or_(event.c.state != "processing", lapsed))
+        is_free = or_(event.c.state != "processing", lapsed)
+        self._visit = update(event).where(is_key, is_free).values(fence=event.c.fence + 1)
         self._state = select(event.c.state).where(is_key)
         self._look = select(event.c.fence, event.c.attempts).where(is_key)
 
@@ -115,11 +116,16 @@ class Claims:
             row = connection.execute(self._read, {"event_key": key}).one()
         return stored_in(row, self._seal)
 
-    def look_up(self, key: int) -> Stored | None:
-        """Return an event that no worker has, without claiming it."""
-        with self._database.reading() as connection:
-            row = connection.execute(self._unclaimed, {"event_key": key}).one_or_none()
-        return None if row is None else stored_in(row, self._seal)
+    def visit(self, key: int) -> Stored | None:
+        """Return an event that no worker has, and leave its state as it is.
+
+        Its fence grows, so that whoever claims it next looks into the ledger first.
+        """
+        with self._database.transaction() as connection:
+            if connection.execute(self._visit, {"event_key": key}).rowcount != 1:
+                return None
+            row = connection.execute(self._read, {"event_key": key}).one()
+        return stored_in(row, self._seal)
 
     def make_due(self, key: int) -> None:
         """Make an event due now that waits, is failed or was ignored, with all its attempts."""

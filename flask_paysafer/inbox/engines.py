@@ -91,12 +91,12 @@ def _pool(url: URL) -> dict[str, Any]:
 
 def _patience(url: URL) -> dict[str, Any]:
     """Bound the wait for a database that does not answer; the URL's own word stands."""
+    if _is_in_memory(url):
+        return {"check_same_thread": False}
     driver = url.drivername.partition("+")[2] or url.get_driver_name()
     argument = _WAIT_ARGUMENTS.get(driver)
     if argument is None or argument in url.query:
         return {}
-    if _is_in_memory(url):
-        return {"check_same_thread": False}
     return {argument: BUSY_SECONDS if argument == "timeout" else CONNECT_SECONDS}
 
 

@@ -122,8 +122,8 @@ class Ledger:
         :param beside: Writes something more in the same transaction.
         :returns: False if the row stood already or the claim was lost.
         """
-        is_plain = closes and beside is None and self._database.dialect == "postgresql"
-        if handler is not None and is_plain:
+        is_all = handler is not None and closes and beside is None
+        if handler is not None and is_all and self._database.dialect == "postgresql":
             return self._enter_and_close(claim, handler, skipped)
         with self._database.transaction() as connection:
             entered = handler is None or self.enter(connection, claim, handler, skipped=skipped)

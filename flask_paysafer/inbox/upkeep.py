@@ -11,6 +11,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    exists,
     insert,
     or_,
     select,
@@ -42,7 +43,7 @@ class Upkeep:
         self._account = account
         event, run = database.tables.event, database.tables.handler_run
         is_key = and_(event.c.account == account, event.c.key == bindparam("of_event"))
-        is_free = or_(event.c.state != "processing", event.c.due_at <= now_ms())
+        is_free = self._is_free = or_(event.c.state != "processing", event.c.due_at <= now_ms())
         self._find_free = select(event.c.key).where(event.c.account == account, is_free)
         self._requeue = (
             update(event)
@@ -88,23 +89,25 @@ class Upkeep:
         that new events don't wait.
         """
         while keys := [row.key for row in self._browser.find(wanted, limit=_BATCH)]:
-            self._delete(keys)
-            yield len(keys)
+            yield self._delete(keys, *wanted.conditions(self._database.tables.event))
 
     def remove(self, event_ids: Sequence[str]) -> int:
         """Delete these events, but for those that a worker has, and return how many there were."""
         wanted = self._find_free.where(self._database.tables.event.c.event_id.in_(event_ids))
         with self._database.reading() as connection:
             keys = [*connection.scalars(wanted)]
-        self._delete(keys)
-        return len(keys)
+        return self._delete(keys, self._is_free)
 
-    def _delete(self, keys: list[int]) -> None:
+    def _delete(self, keys: list[int], *conditions: ColumnElement[bool]) -> int:
+        """Delete those of the events that ``conditions`` still hold for, and count them."""
         tables = self._database.tables
+        event = tables.event
         with self._database.transaction() as connection:
+            gone = connection.execute(delete(event).where(event.c.key.in_(keys), *conditions))
             for table in (tables.handler_run, tables.failure, tables.delivery):
-                connection.execute(delete(table).where(table.c.event_key.in_(keys)))
-            connection.execute(delete(tables.event).where(tables.event.c.key.in_(keys)))
+                is_left = exists().where(event.c.key == table.c.event_key)
+                connection.execute(delete(table).where(table.c.event_key.in_(keys), ~is_left))
+        return gone.rowcount
 
     def reencrypt(self) -> Iterator[bool]:
         """Encrypt every payload with the first key. Yields for each whether it could be read.

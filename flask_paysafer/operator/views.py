@@ -141,7 +141,9 @@ class _Views:
         hours = SPANS.get(span, SPANS["24h"])
         now = browser.now()
         before = request.args.get("before", type=int)
-        rows = browser.find(_asked_for(), limit=_PAGE, before=before and min(before, LARGEST_KEY))
+        rows = browser.find(
+            _asked_for(), limit=_PAGE, before=before and max(1, min(before, LARGEST_KEY))
+        )
         return self._page(
             "events.html",
             rows=rows,

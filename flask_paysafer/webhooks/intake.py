@@ -15,10 +15,7 @@ from flask import Flask
 
 from .. import signals, signing
 from ..config import Config
-from ..errors import (
-    InvalidPayloadError,
-    SignatureVerificationError,
-)
+from ..errors import InvalidPayloadError, SignatureVerificationError
 from ..inbox.errors import InboxUnavailableError
 from ..inbox.records import Recorded
 from ..resources import Event

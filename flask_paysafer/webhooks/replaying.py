@@ -33,7 +33,7 @@ class OneHandler:
 
     def replay(self, key: int, handler: str) -> DispatchResult:
         """Run ``handler`` for the event, or for that of the fact that it tells of."""
-        stored = self._inbox.claims.look_up(key)
+        stored = self._inbox.claims.visit(key)
         if stored is None:
             return "busy"
         self._inbox.upkeep.note_replay(key)

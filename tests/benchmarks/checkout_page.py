@@ -9,7 +9,7 @@ from flask import Flask, g, template_rendered
 from jinja2 import Template
 
 from flask_paysafer import CheckoutOrder, Money, PaySafer
-from flask_paysafer.checkout.rendering import Renderer
+from flask_paysafer.checkout.rendering import EMITTED, Renderer
 from flask_paysafer.state import get_state
 
 from .findings import Finding, Goal
@@ -56,7 +56,7 @@ def _shop() -> Flask:
 
 
 def _page(renderer: Renderer) -> str:
-    g._paysafer_scripts_emitted = False  # every page is a request of its own
+    g.pop(EMITTED, None)  # every page is a request of its own
     return renderer.page("1234", ORDER, None)
 
 

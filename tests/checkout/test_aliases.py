@@ -19,6 +19,11 @@ def test_a_number_has_one_plain_name(name: str) -> None:
     assert plain_number(name) == "1"
 
 
+def test_a_long_number_has_one_plain_name_too() -> None:
+    assert plain_number("01234567890123456789") == "1234567890123456789"
+    assert plain_number("1234567890123456789") is None
+
+
 @pytest.mark.parametrize(
     "name", ["1", "-5", "1.5", "abc", "1-2", "inf", "nan", "1e300", "9" * 255, "0" * 9 + "x"]
 )

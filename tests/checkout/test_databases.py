@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, Response
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -45,6 +45,8 @@ def test_sells_from_the_shops_own_database(sandbox: Sandbox, url: str, tmp_path:
 
     @paysafer.order_loader
     def load(reference: str) -> Any:
+        if reference == "04006381333931":  # a code; what is no code is looked up by its number
+            return CheckoutOrder(amount=Money(1, "aed"), success_url="/thanks")
         order = db.session.get(Order, reference)
         return order and CheckoutOrder(amount=Money(order.total, "aed"), success_url="/thanks")
 
@@ -60,6 +62,11 @@ def test_sells_from_the_shops_own_database(sandbox: Sandbox, url: str, tmp_path:
     @app.errorhandler(404)
     def not_found(error: Any) -> tuple[str, int]:
         return f"We have {len(db.session.execute(db.select(Order)).all())} order.", 404
+
+    @app.after_request
+    def count(response: Response) -> Response:
+        response.headers["X-Orders"] = str(len(db.session.execute(db.select(Order)).all()))
+        return response
 
     app.config.from_mapping(SETTINGS, SQLALCHEMY_DATABASE_URI=url)
     db.init_app(app)
@@ -78,6 +85,8 @@ def test_sells_from_the_shops_own_database(sandbox: Sandbox, url: str, tmp_path:
         if (word, url.partition("+")[0]) != ("1234 x", "mysql"):  # where it is 1234
             answer = browser.get(f"/paysafer/checkout/{word}")
             assert (answer.status_code, answer.text) == (404, "We have 1 order.")
+    coded = browser.get("/paysafer/checkout/04006381333931")  # the number is beyond INTEGER
+    assert (coded.status_code, coded.headers["X-Orders"]) == (200, "1")
     [payment] = sandbox.objects("payment")
     [completed] = [event for event in sandbox.events() if event["type"] == "payment.completed"]
     assert deliver(app, completed) == 200

@@ -31,7 +31,7 @@ def test_the_wait_for_a_silent_database_is_bounded(url: str, arguments: dict[str
     assert _patience(make_url(url)) == arguments
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///:memory:?timeout=5"])
 def test_threads_share_a_database_in_memory(tmp_path: Path, url: str) -> None:
     app = Flask("shop", instance_path=str(tmp_path))
     app.config.update(PAYSAFER_WEBHOOK_SECRET=SECRET, PAYSAFER_INBOX_URL=url)

@@ -133,6 +133,7 @@ def test_list_shows_counts_chart_and_events(shop: Shop) -> None:
         ("state=nonsense&before=x", True),
         ("before=1", False),
         (f"before={2**64}", True),
+        (f"before=-{2**64}", False),
     ],
 )
 def test_list_filters(shop: Shop, query: str, is_there: bool) -> None:

@@ -64,7 +64,7 @@ class Replays:
         query = event.select().where(event.c.key == self.key)
         with self.shop.inbox.database.reading() as connection:
             found = connection.execute(query).one()
-        return found.state, found.due_at, found.fence, found.attempts
+        return found.state, found.due_at, found.attempts, found.finished_at
 
     def done(self) -> set[str]:
         """Return the handlers that are in the ledger."""
@@ -151,6 +151,17 @@ def test_what_runs_for_no_delivery_is_not_made_done(replays: Replays, state: Sta
         assert replays.replay(handler) == "done"
 
     assert replays.row()[0] == state
+
+
+def test_whoever_handles_the_event_for_the_first_time_leaves_the_replayed_handler_out(
+    replays: Replays,
+) -> None:
+    replays.put_into("pending")
+    replays.replay("mail")
+
+    assert replays.shop.dispatcher.replay(replays.key) == "done"
+
+    assert replays.seen == ["mail", "ship"]
 
 
 def test_an_event_that_a_worker_has_is_left_to_it(replays: Replays) -> None:
