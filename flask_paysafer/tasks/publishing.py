@@ -21,6 +21,9 @@ TIMEOUT = 2.0
 QUIET = 5.0
 """Seconds for which nothing is published after the broker failed: the sweep finds it all."""
 
+FIRST_ACCOUNT = "paysafer"
+"""The account that a message without one is for."""
+
 HANDLE = "flask_paysafer.handle"
 SWEEP = "flask_paysafer.sweep"
 
@@ -48,7 +51,8 @@ class Publisher:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._get_celery = get_celery
-        self._account = account
+        # The first account's messages carry the row's key alone.
+        self._keywords = {} if account == FIRST_ACCOUNT else {"account": account}
         self._clock = clock
         self._quiet_until = 0.0
         self._connection: Connection | None = None
@@ -65,7 +69,7 @@ class Publisher:
                 "there, as Flask's documentation on Celery shows."
             )
             return False
-        message = {"args": (key, self._account), "ignore_result": True}
+        message = {"args": (key,), "kwargs": self._keywords, "ignore_result": True}
         if celery.conf.task_always_eager:
             celery.tasks[HANDLE].apply_async(**message)
             return True

@@ -10,7 +10,7 @@ from celery import shared_task
 
 from ..inbox.errors import InboxUnavailableError
 from ..state import AppState
-from .publishing import HANDLE, SWEEP, Publisher
+from .publishing import FIRST_ACCOUNT, HANDLE, SWEEP, Publisher
 from .scheduling import state_for
 from .working import LARGEST_BATCH, Worker
 
@@ -28,7 +28,7 @@ _RELIABLE: dict[str, Any] = {
 
 
 @shared_task(name=HANDLE, **_RELIABLE)  # type: ignore[untyped-decorator]  # as Celery is
-def handle(task: Any, key: int, account: str = "paysafer") -> None:
+def handle(task: Any, key: int, account: str = FIRST_ACCOUNT) -> None:
     """Handle what is due, the event with this row among it."""
     state = state_for(task.app, account)
     worker = _workers.get(state) or _workers.setdefault(state, Worker(state.backlog))
@@ -39,7 +39,7 @@ def handle(task: Any, key: int, account: str = "paysafer") -> None:
 
 
 @shared_task(name=SWEEP, ignore_result=True, bind=True)  # type: ignore[untyped-decorator]
-def sweep(task: Any, account: str = "paysafer") -> None:
+def sweep(task: Any, account: str = FIRST_ACCOUNT) -> None:
     """Find what the broker lost, what a dead worker left and what is to be tried again.
 
     Sends a few messages, not one per event: each makes a worker take all it can.

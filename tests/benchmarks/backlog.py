@@ -95,7 +95,7 @@ def _events(app: Flask, count: int) -> list[Message]:
         for _ in range(count):
             body = bodies.fresh()
             stored.append(inbox.record(Event.from_json(body), body, verified_with=None))
-    return [(HANDLE, (recorded.key, "paysafer")) for recorded in stored]
+    return [(HANDLE, (recorded.key,)) for recorded in stored]
 
 
 class Span(NamedTuple):

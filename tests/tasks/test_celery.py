@@ -13,6 +13,7 @@ from flask import Flask, current_app
 
 from flask_paysafer import Event, PaySafer, signals
 from flask_paysafer.state import get_state
+from flask_paysafer.tasks import Publisher
 from tests.inbox.events import event_body
 from tests.services import require_service
 from tests.waiting import wait_for
@@ -78,21 +79,35 @@ def test_event_is_answered_at_once_and_handled_by_a_worker(celery: Celery, tmp_p
     assert post(app, event_body("evt_1"))[1] == {"received": True, "duplicate": True}
 
 
+def next_message(celery: Celery) -> Any:
+    """Take the one message that lies in the queue."""
+    with celery.connection_for_read() as connection:
+        queue = celery.amqp.queues[celery.conf.task_default_queue](connection.channel())
+        message = queue.get()
+        assert message is not None
+        message.ack()
+        return message
+
+
 def test_message_carries_nothing_but_the_row(celery: Celery, tmp_path: Path) -> None:
     paysafer = PaySafer()
     paysafer.on("*", name="h")(lambda event: None)
     app = make_app(tmp_path, celery, paysafer)
     post(app, event_body("evt_1", data={"receipt_email": "customer@example.com"}))
 
-    with celery.connection_for_read() as connection:
-        queue = celery.amqp.queues[celery.conf.task_default_queue](connection.channel())
-        message = queue.get()
-        assert message is not None
-        arguments, keywords, _ = message.decode()
-        message.ack()
+    message = next_message(celery)
 
-    assert (arguments, keywords) == ([1, "paysafer"], {})
+    arguments, keywords, _ = message.decode()
+    assert (arguments, keywords) == ([1], {})
     assert "customer@example.com" not in str(message.headers)
+
+
+def test_another_accounts_message_names_the_account(celery: Celery) -> None:
+    celery.finalize()  # the shared tasks are its own from here on
+    Publisher(lambda: celery, account="paysafer_eu").publish(1)
+
+    arguments, keywords, _ = next_message(celery).decode()
+    assert (arguments, keywords) == ([1], {"account": "paysafer_eu"})
 
 
 def test_worker_takes_a_backlog_in_batches(celery: Celery, tmp_path: Path) -> None:
