@@ -13,11 +13,12 @@ from importlib import import_module
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
-from flask import Flask, current_app
-from flask.cli import with_appcontext
+from flask import Flask, current_app, has_app_context
+from flask.cli import ScriptInfo, with_appcontext
 
 from ..errors import ConfigurationError, PaySaferError
 from ..state import AppState, states
+from .terminal import LOG
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -60,6 +61,7 @@ class CommandGroup(click.Group):
 def paysafer_cli(ctx: click.Context, account: str | None) -> None:
     """Look after PaySafer payments and webhooks."""
     ctx.meta[__name__] = account
+    ctx.with_resource(LOG.shown())
 
 
 def with_state(command: Callable[Concatenate[AppState, P], R]) -> Callable[P, R]:
@@ -69,14 +71,29 @@ def with_state(command: Callable[Concatenate[AppState, P], R]) -> Callable[P, R]
     """
 
     @with_appcontext
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+    def run_in_context(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(_chosen_state(), *args, **kwargs)
         except PaySaferError as error:
             raise click.ClickException(str(error)) from error
 
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        _load_app()
+        return run_in_context(*args, **kwargs)
+
     wrapped: Any = update_wrapper(run, command)
     return wrapped  # type: ignore[no-any-return]
+
+
+def _load_app() -> None:
+    """Load the app here: where Flask does it, settings that are refused end in a traceback."""
+    if has_app_context():
+        return
+    try:
+        click.get_current_context().ensure_object(ScriptInfo).load_app()
+    except ConfigurationError as error:
+        cure = "Run `flask paysafer doctor` to have all settings looked at."
+        raise click.ClickException(f"{error}\n{cure}") from error
 
 
 def chosen_account(ctx: click.Context) -> str | None:

@@ -61,7 +61,9 @@ def reconcile(state: AppState, *, since: int, applies: bool, resume: bool, as_js
     try:
         _go(state, place, bookmark, report, applies=applies)
     except PaySaferError as error:
-        raise click.ClickException(f"{error}\nGo on from here with --resume.") from error
+        has_begun = resume or report.payments
+        cure = "\nGo on from here with --resume." if has_begun else ""
+        raise click.ClickException(f"{error}{cure}") from error
     report.end(applied=applies)
     if report.outcomes["failed"]:
         click.get_current_context().exit(1)

@@ -235,6 +235,15 @@ def test_goes_on_where_it_was_interrupted(
     assert "No interrupted reconcile" in shop.run("reconcile", "--resume").output
 
 
+def test_what_had_not_begun_is_not_to_be_resumed(shop: KitShop) -> None:
+    shop.sandbox.fault("error-500", method="GET", path="/v1/payments", times=99)
+
+    result = shop.run("reconcile")
+
+    assert result.exit_code == 1
+    assert "--resume" not in result.output
+
+
 def test_reads_encrypted_refunds(sandbox: Sandbox, tmp_path: Path) -> None:
     from cryptography.fernet import Fernet
 
