@@ -51,8 +51,9 @@ def sign(config: Config, payload: bytes, *, timestamp: float | None = None) -> s
     """
     if not config.webhook_secrets:
         raise ConfigurationError(
-            f"{config.setting('WEBHOOK_SECRET')} is not set, so nothing can be signed. Set it: "
-            "in a test to anything like whsec_0123456789."
+            f"{config.setting('WEBHOOK_SECRET')} is not set, so nothing can be signed. Set it "
+            "to your endpoint's signing secret, which `flask paysafer endpoints create` and "
+            "paysafer-sandbox print; a test can make one up, such as whsec_0123456789."
         )
     moment = time.time() if timestamp is None else timestamp
     return signer(config)(payload, config.webhook_secrets[0], timestamp=moment)

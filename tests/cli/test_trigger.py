@@ -14,7 +14,7 @@ from werkzeug.test import Client
 
 from flask_paysafer import Event, PaySafer
 from flask_paysafer.resources import EVENT_TYPES
-from flask_paysafer.sandbox import Sandbox
+from flask_paysafer.sandbox import Reply, Sandbox
 from flask_paysafer.testing import build_event, payment_completed
 
 SECRET = "whsec_0123456789abcdef"
@@ -138,6 +138,7 @@ def test_a_missing_webhook_secret_is_named(tmp_path: Path) -> None:
     result = shop.trigger("payment.completed", "--to", "app")
     assert result.exit_code == 1
     assert "PAYSAFER_WEBHOOK_SECRET is not set" in result.output
+    assert "your endpoint's signing secret" in result.output
 
 
 def test_a_stored_event_is_sent_again_byte_for_byte(shop: Shop, tmp_path: Path) -> None:
@@ -183,7 +184,7 @@ def test_where_there_is_a_sandbox_it_happens_there(local_shop: Shop, sandbox: Sa
     (payment,) = sandbox.objects("payment")
     assert (payment["amount"], payment["metadata"]) == (700, {"order_id": "7"})
     assert payment["account"] == "acmeshop1"
-    assert "flask paysafer endpoints create URL" in result.output
+    assert "flask paysafer endpoints create --url URL" in result.output
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)
@@ -202,6 +203,23 @@ def test_deliveries_of_the_sandbox_are_told_with_their_answers(
         register(sandbox, f"{url}/not-here")
         result = local_shop.trigger("customer.created")
     assert f"{url}/not-here: answered 404" in result.output
+    assert result.exit_code == 1
+    assert f"`flask paysafer exam {url}/not-here`" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(200, 0), (204, 0), (302, 1), (400, 1), (409, 1), (500, 1)]
+)
+def test_exit_code_tells_whether_the_shop_took_it(tmp_path: Path, status: int, code: int) -> None:
+    with Sandbox(clock_rate=0, courier=lambda parcel: Reply(status)) as sandbox, sandbox.serve():
+        sandbox.register("http://127.0.0.1:5000/paysafer/webhook")
+        shop = Shop(
+            tmp_path,
+            PAYSAFER_SECRET_KEY="sk_test_acmeshop1",
+            PAYSAFER_API_BASE=f"{sandbox.url}/v1",
+        )
+        result = shop.trigger("customer.created")
+    assert (result.exit_code, bool(result.stderr)) == (code, bool(code))
 
 
 def test_everything_that_a_trigger_made_is_told_in_order(
@@ -227,7 +245,7 @@ def test_everything_that_a_trigger_made_is_told_in_order(
             f"  {url}/not-here: answered 404",
         )
     ]
-    assert result.output.splitlines() == told
+    assert result.stdout.splitlines() == told
 
 
 def test_a_dispute_can_be_about_a_payment_of_the_sandbox(
@@ -263,6 +281,7 @@ def test_an_event_of_the_sandbox_is_resent_by_it(
     (tmp_path / "event.json").write_text(json.dumps(sandbox.events()[0]))
     result = local_shop.trigger("--replay", str(tmp_path / "event.json"))
     assert "was sent again" in result.output
+    assert (result.exit_code, "127.0.0.1:9/hook did not take it" in result.stderr) == (1, True)
     assert (len(sandbox.events()), len(sandbox.deliveries()[0]["attempts"])) == (1, 2)
 
 

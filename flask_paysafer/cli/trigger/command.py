@@ -17,7 +17,6 @@ from ...state import AppState
 from .. import with_state
 from . import at_app, at_sandbox
 from .overrides import read_overrides
-from .speaking import Reply
 
 
 @click.command()
@@ -99,21 +98,23 @@ def _replay(state: AppState, payload: bytes, target: str) -> None:
     deliveries = at_sandbox.resend(state.config, event.id)
     if deliveries:
         _tell(f"{event.type} {event.id} was sent again.", deliveries)
+        _check_taken(deliveries)
     else:
         _happen(state, at_sandbox.order_again(event))
 
 
 def _happen(state: AppState, order: at_sandbox.Order) -> None:
-    delivered = 0
+    told: list[dict[str, Any]] = []
     for event_type, event_id in at_sandbox.happen(state.config, order):
         deliveries = at_sandbox.deliveries_of(state.config, event_id)
         _tell(f"{event_type} {event_id} happened in the sandbox.", deliveries)
-        delivered += len(deliveries)
-    if not delivered:
+        told += deliveries
+    if not told:
         click.echo(
             "No endpoint of this account takes it, so nothing was delivered. Register one: "
-            "flask paysafer endpoints create URL."
+            "flask paysafer endpoints create --url URL."
         )
+    _check_taken(told)
 
 
 def _tell(what: str, deliveries: list[dict[str, Any]]) -> None:
@@ -124,15 +125,29 @@ def _tell(what: str, deliveries: list[dict[str, Any]]) -> None:
         click.echo(f"  {delivery['url']}: {answer}")
 
 
+def _check_taken(deliveries: list[dict[str, Any]]) -> None:
+    """Fail for the first delivery that got no 2xx, so that a script notices, too."""
+    for delivery in deliveries:
+        last = delivery["attempts"][-1]
+        if last["error"] or not 200 <= last["status_code"] < 300:
+            raise _not_taken(delivery["url"])
+
+
+def _not_taken(url: str) -> click.ClickException:
+    return click.ClickException(
+        f"{url} did not take it. The shop's log says why; `flask paysafer exam {url}` examines "
+        "its webhook."
+    )
+
+
 def _deliver(state: AppState, what: str, payload: bytes, target: str) -> None:
     if target == "app":
         reply = at_app.deliver_here(state, payload)
     else:
         reply = at_app.deliver_to(state, target, payload)
-    _tell_reply(what, reply)
-
-
-def _tell_reply(what: str, reply: Reply) -> None:
     click.echo(f"{what} was delivered. Answer: {reply.status} {reply.text.strip()[:500]}")
-    if not reply.is_good:
+    if reply.is_good:
+        return
+    if target == "app":
         raise click.ClickException("The app did not take it; its log says why.")
+    raise _not_taken(target)
