@@ -29,7 +29,8 @@ export function paymentBadge(payment) {
   return badge(payment.status);
 }
 
-const WHOLE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+// The page is English whatever the browser's language: another script in it would be garbled.
+const WHOLE = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 const STEPS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 
 export function wholeTime(seconds) {

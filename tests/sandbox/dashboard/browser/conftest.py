@@ -37,9 +37,8 @@ def open_page(browser: Browser, sandbox: Sandbox) -> Iterator[OpenPage]:
     with ExitStack() as stack, sandbox.serve() as served:
 
         def open_page(place: str = "", **options: Any) -> Page:
-            context = browser.new_context(
-                locale="en-GB", permissions=["clipboard-read", "clipboard-write"], **options
-            )
+            allowed = ["clipboard-read", "clipboard-write"]
+            context = browser.new_context(**{"locale": "en-GB", "permissions": allowed, **options})
             stack.callback(context.close)
             page = context.new_page()
             page.set_default_timeout(MILLISECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import httpx
@@ -148,3 +149,9 @@ def test_slash_goes_to_the_search(open_page: OpenPage) -> None:
     page = open_page(viewport={"width": 1280, "height": 900})
     page.keyboard.press("/")
     expect(page.get_by_label("Search this list")).to_be_focused()
+
+
+def test_times_are_written_as_the_english_page_does(open_page: OpenPage) -> None:
+    page = open_page(locale="ar-EG")
+    english = re.compile(r"^[0-9]+ [A-Z][a-z]+ [0-9]{4}, [0-9:]{8}$")
+    expect(page.locator("#clock")).to_have_text(english)
