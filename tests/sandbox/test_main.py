@@ -90,6 +90,17 @@ def test_killed_sandbox_has_kept_every_answer(tmp_path: Path) -> None:
         assert clock == {"now": now, "rate": 0}
 
 
+def test_kept_database_keeps_the_webhook_and_its_secret(tmp_path: Path) -> None:
+    options = ("--db", str(tmp_path / "sandbox.db"), "--webhook", "http://127.0.0.1:5000/hook")
+    secrets = []
+    for _ in range(2):
+        with start(*options) as sandbox:
+            secrets.append(sandbox.settings["PAYSAFER_WEBHOOK_SECRET"])
+            assert len(sandbox.client.get("/webhook-endpoints").json()["data"]) == 1
+            sandbox.end(signal.SIGKILL)
+    assert secrets[0] == secrets[1]
+
+
 def test_options_are_heeded() -> None:
     options = ("--strict", "--idempotency", "strict", "--clock-rate", "0", "--sign-with", "wall")
     with start(*options, "--webhook", "http://127.0.0.1:5000/paysafer/webhook") as sandbox:
