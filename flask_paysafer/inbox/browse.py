@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from .database import Database
 from .filters import ALL, EventFilter
 from .records import HANDLED_AS, STATES, State
 from .sealing import Seal
+from .troubles import Trouble, troubles_of
 
 PAGE = 500
 """How many rows are read at a time where all of them are walked."""
@@ -111,6 +112,14 @@ class Browser:
         while page:
             yield from page
             page = self.find(wanted, limit=PAGE, before=page[-1].key)
+
+    def troubles(
+        self, rows: Sequence[EventRow], *, handler: str | None = None
+    ) -> dict[int, Trouble]:
+        """Return what failed of these events, by key, in one query for each page of them."""
+        keys = [row.key for row in rows]
+        with self._database.reading() as connection:
+            return troubles_of(connection, self._tables, keys, handler=handler)
 
     def count(self, wanted: EventFilter) -> int:
         """Return how many events are asked for."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -82,12 +83,45 @@ def test_list_is_a_table_with_the_newest_first(shop: Shop) -> None:
         "STATE",
         "TYPE",
         "OBJECT",
-        "TRIES",
+        "FAILURES",
         "ID",
         "NOTE",
     ]
     assert [line.split()[2] for line in lines[1:]] == ["ignored", "failed", "done"]
-    assert lines[1].endswith("evt_ignored  no handler")
+    assert lines[1].endswith("0         evt_ignored  no handler")
+    assert lines[2].endswith("1         evt_failed   fulfil: ValueError: out of stock")
+    assert lines[3].endswith("0         evt_done")
+
+
+def test_list_notes_no_failure_that_is_overcome(shop: Shop) -> None:
+    shop.run("events", "replay", "evt_failed")
+
+    (line,) = shop.run("events", "list", "--type", "payment.failed").stdout.splitlines()[1:]
+
+    assert line.endswith("1         evt_failed")
+
+
+def test_list_as_json_tells_the_last_failure(shop: Shop) -> None:
+    found = json.loads(shop.run("events", "list", "--json").stdout)
+
+    assert [(one["failure_count"], one["last_failure"]) for one in found] == [
+        (0, None),
+        (1, {"handler": "fulfil", "error": "ValueError: out of stock"}),
+        (0, None),
+    ]
+
+
+def test_failures_are_counted_through_replays(shop: Shop) -> None:
+    shop.is_broken = True
+    for _ in range(3):
+        shop.run("events", "replay", "evt_failed")
+
+    (line,) = shop.run("events", "list", "--state", "failed").stdout.splitlines()[1:]
+    assert line.split()[5:7] == ["4", "evt_failed"]
+    text = shop.run("events", "show", "evt_failed").stdout
+    assert "Attempts:      1 since the last replay" in text
+    numbers = [line.split()[2] for line in text.splitlines() if "fulfil   ValueError" in line]
+    assert numbers == ["1", "2", "3", "4"]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +148,8 @@ def test_show_tells_the_whole_story(shop: Shop) -> None:
 
     assert "State:         failed" in text
     assert "Verified with: 0badcafe" in text
-    assert "fulfil   1        ValueError: out of stock" in text
+    assert "Attempts:      1\n" in text
+    assert "1       fulfil   ValueError: out of stock" in text
     assert '"id": "pay_2"' in text
 
 
@@ -313,6 +348,55 @@ def test_replay_that_fails_exits_with_1(shop: Shop) -> None:
 
     assert result.exit_code == 1
     assert "1 failed" in result.stdout
+
+
+def replay_unlogged(shop: Shop, *arguments: str) -> str:
+    """Return what a replay says on standard error in a shop that has not set up logging."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logging.getLogger(), "handlers", [])
+        return shop.run("events", "replay", *arguments).stderr
+
+
+def test_replay_tells_each_failure_in_one_line(shop: Shop) -> None:
+    shop.is_broken = True
+    assert replay_unlogged(shop, "evt_failed").splitlines()[1:] == [
+        "evt_failed: fulfil: ValueError: out of stock",
+        "More: flask paysafer events show evt_failed",
+    ]
+
+    shop.receive(event_body("evt_too"))
+    assert replay_unlogged(shop, "--state", "failed", "--yes").splitlines()[1:] == [
+        "evt_failed: fulfil: ValueError: out of stock",
+        "evt_too: fulfil: ValueError: out of stock",
+        "More: flask paysafer events show ID",
+    ]
+
+
+def test_replay_leaves_the_traceback_to_the_log(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop.is_broken = True
+
+    result = shop.run("events", "replay", "evt_failed")
+
+    assert "Traceback" not in result.stderr
+    assert "Traceback" in caplog.text
+
+
+def test_sweep_tells_a_failure_in_one_line(shop: Shop) -> None:
+    body = event_body("evt_left")
+    inbox = get_state(shop.app).inbox
+    inbox.record(Event.from_json(body), body, verified_with=None)
+    event = inbox.database.tables.event
+    with inbox.database.transaction() as connection:
+        connection.execute(event.update().where(event.c.state == "processing").values(due_at=0))
+    shop.is_broken = True
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logging.getLogger(), "handlers", [])
+        said = shop.run("events", "sweep").stderr
+
+    assert said == "Error: Handler fulfil failed for event evt_left: ValueError: out of stock\n"
 
 
 def test_replay_of_an_ignored_event_without_a_handler_is_done(shop: Shop) -> None:

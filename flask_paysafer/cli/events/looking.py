@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from ...inbox.browse import EventRow, EventStory
+from ...inbox.records import is_settled
+from ...inbox.troubles import Trouble
 from ...state import AppState
 from .. import with_state
 from ..moments import shown
@@ -24,28 +26,47 @@ from .choosing import asked_for, filter_options, found_event
 def list_events(state: AppState, /, limit: int, as_json: bool, **filters: Any) -> None:
     """List events, the newest first."""
     rows = state.inbox.browser.find(asked_for(**filters), limit=limit)
+    troubles = state.inbox.browser.troubles(rows)
     if as_json:
-        click.echo(json.dumps([asdict(row) for row in rows], indent=2))
+        entries = [_entry(row, troubles.get(row.key)) for row in rows]
+        click.echo(json.dumps(entries, indent=2))
         return
     if not rows:
         click.echo("No such events.")
         return
-    titles = ("RECEIVED (UTC)", "STATE", "TYPE", "OBJECT", "TRIES", "ID", "NOTE")
-    print_table(titles, map(_cells, rows))
+    titles = ("RECEIVED (UTC)", "STATE", "TYPE", "OBJECT", "FAILURES", "ID", "NOTE")
+    print_table(titles, (_cells(row, troubles.get(row.key)) for row in rows))
     if len(rows) == limit:
         click.echo(f"The newest {limit}; --limit shows more.", err=True)
 
 
-def _cells(row: EventRow) -> tuple[object, ...]:
+def _entry(row: EventRow, trouble: Trouble | None) -> dict[str, Any]:
+    last = trouble and {"handler": trouble.handler, "error": trouble.error}
+    return {
+        **asdict(row),
+        "failure_count": trouble.failures if trouble else 0,
+        "last_failure": last,
+    }
+
+
+def _cells(row: EventRow, trouble: Trouble | None) -> tuple[object, ...]:
     return (
         shown(row.received_at),
         row.state,
         row.type or "–",
         row.object_id,
-        row.attempts,
+        trouble.failures if trouble else 0,
         row.event_id,
-        row.note or "",
+        _note(row, trouble),
     )
+
+
+def _note(row: EventRow, trouble: Trouble | None) -> str:
+    """Return what is noted of the event, and why it is not done if a handler failed."""
+    notes = [row.note] if row.note else []
+    if trouble is not None and not is_settled(row.state):
+        notes.append(f"{trouble.handler}: {trouble.error:.100}")
+    return "; ".join(notes)
 
 
 @click.command("show")
@@ -61,7 +82,7 @@ def show_event(state: AppState, event_id: str, as_json: bool) -> None:
     _print_facts(story)
     _print_rows("Later deliveries", story.deliveries, "delivered_at")
     _print_rows("Handlers that are done", story.runs, "done_at")
-    _print_rows("Failures", story.failures, "failed_at")
+    _print_rows("Failures", _numbered(story.failures), "failed_at")
     click.secho("\nPayload", bold=True)
     click.echo(_readable(story.payload))
 
@@ -75,12 +96,30 @@ def _print_facts(story: EventStory) -> None:
         "Object": row.object_id or "–",
         "Received": shown(row.received_at),
         "Finished": shown(row.finished_at),
-        "Attempts": str(row.attempts),
+        "Attempts": _attempts(story),
         "Verified with": row.verified_with or "–",
         "Encrypted": "yes" if row.encrypted else "no",
     }
     for name, value in facts.items():
         click.echo(f"{name + ':':<15}{value}")
+
+
+def _attempts(story: EventStory) -> str:
+    """Return how often it was tried; a replay counts anew, so that it has all its attempts."""
+    replays = sum(delivery["found"] == "replay" for delivery in story.deliveries)
+    since = " since the last replay" if replays else ""
+    return f"{story.event.attempts}{since}"
+
+
+def _numbered(failures: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Number the failures in their order, for the attempts begin anew with every replay."""
+    return [
+        {
+            "number": number,
+            **{name: value for name, value in failure.items() if name != "attempt"},
+        }
+        for number, failure in enumerate(failures, start=1)
+    ]
 
 
 def _print_rows(title: str, rows: list[dict[str, Any]], when: str) -> None:

@@ -10,8 +10,10 @@ import click
 
 from ...inbox.browse import EventRow
 from ...state import AppState
+from ...webhooks import event_run
 from .. import with_state
-from ..tables import print_table
+from ..tables import one_line, print_table
+from ..terminal import LOG
 from .choosing import asked_for, filter_options, found_event
 
 
@@ -52,7 +54,9 @@ def replay(
     if rows and not dry_run:
         results = _replay_all(state, rows, handler, again=again)
     _show(rows, results, as_json=as_json)
-    if "failed" in results:
+    failed = [row for row, result in zip(rows, results, strict=True) if result == "failed"]
+    if failed:
+        _tell_failures(state, failed, handler)
         raise click.exceptions.Exit(1)
 
 
@@ -117,7 +121,9 @@ def _replay_all(
     state: AppState, rows: list[EventRow], handler: str | None, *, again: bool
 ) -> list[str | None]:
     results: list[str | None] = []
-    with click.progressbar(rows, label="Replaying", file=sys.stderr) as bar:
+    # Each failure is told at the end, from what is stored of it.
+    quiet = LOG.without(event_run.logger.name)
+    with quiet, click.progressbar(rows, label="Replaying", file=sys.stderr) as bar:
         for row in bar:
             if handler is not None:
                 results.append(state.one_handler.replay(row.key, handler))
@@ -142,3 +148,13 @@ def _show(rows: list[EventRow], results: list[str | None], *, as_json: bool) -> 
         click.echo(", ".join(f"{count} {name}" for name, count in counts))
     else:
         print_table(("STATE", "TYPE", "ID"), [(row.state, row.type, row.event_id) for row in rows])
+
+
+def _tell_failures(state: AppState, rows: list[EventRow], handler: str | None) -> None:
+    troubles = state.inbox.browser.troubles(rows, handler=handler)
+    for row in rows:
+        trouble = troubles.get(row.key)
+        why = f"{trouble.handler}: {trouble.error}" if trouble else "it failed"
+        click.echo(f"{row.event_id}: {one_line(why)}", err=True)
+    shown = rows[0].event_id if len(rows) == 1 else "ID"
+    click.echo(f"More: flask paysafer events show {shown}", err=True)
