@@ -56,6 +56,7 @@ def create_app(settings: Mapping[str, Any] | None = None, instance_path: str | N
     app.register_blueprint(storefront.pages)
     app.register_blueprint(staff.pages)
     texts.init_app(app)
+    app.register_error_handler(404, storefront.not_found)
     app.after_request(_only_our_own_content)
     fulfilment.register(app)
     with app.app_context():

@@ -75,6 +75,11 @@ def pay(order_id: str) -> str:
     return render_template("shop/pay.html", order=_order(order_id))
 
 
+def not_found(_error: Exception) -> tuple[str, int]:
+    """Say in the shop's own look that there is no such page or order."""
+    return render_template("shop/not_found.html"), 404
+
+
 def _order(order_id: str) -> Order:
     found = db.session.get(Order, order_id)
     if found is None:

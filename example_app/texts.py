@@ -40,6 +40,8 @@ ARABIC = {
     ),
     "This order was refunded.": "تم رد مبلغ هذا الطلب.",
     "A dispute is open about this order.": "هناك نزاع مفتوح على هذا الطلب.",
+    "Not found": "غير موجود",
+    "There is no such page or order here.": "لا توجد صفحة أو طلب بهذا العنوان.",
     "Not paid yet.": "لم يُدفع بعد.",
     "open": "مفتوح",
     "reserved": "محجوز",

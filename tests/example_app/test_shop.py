@@ -187,3 +187,11 @@ def test_an_order_that_does_not_exist_is_not_found(visitor: Visitor) -> None:
     form.attributes["action"] = "/paysafer/checkout/another"
     token = visitor.make_token(form, GOOD_CARD)
     assert visitor.submit(page, form, token=token).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/order/another", "/paysafer/checkout/another"])
+def test_what_is_not_found_is_told_in_the_shops_own_look(shop: OpenShop, path: str) -> None:
+    page = httpx.get(shop.url.rstrip("/") + path, headers={"Accept-Language": "ar"})
+    assert page.status_code == 404
+    assert '<html lang="ar" dir="rtl">' in page.text
+    assert "لا توجد صفحة أو طلب بهذا العنوان." in page.text
