@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import ParamSpec
 
 from flask import (
@@ -72,7 +72,8 @@ def capture(order_id: str) -> Response:
     """Charge a reserved order, once: the key is the same however often one clicks."""
     payment = _payment_of(order_id, status="reserved")
     key = idempotency_key("order", order_id, "capture")
-    return _ask(lambda: paysafer.client.payments.capture(payment, idempotency_key=key))
+    call = partial(paysafer.client.payments.capture, payment, idempotency_key=key)
+    return _ask(call, order=order_id, was="reserved")
 
 
 @pages.post("/<order_id>/refund")
@@ -81,7 +82,8 @@ def refund(order_id: str) -> Response:
     """Give back all that was paid, once."""
     payment = _payment_of(order_id, status="paid")
     key = idempotency_key("order", order_id, "refund")
-    return _ask(lambda: paysafer.client.payments.refund(payment, idempotency_key=key))
+    call = partial(paysafer.client.payments.refund, payment, idempotency_key=key)
+    return _ask(call, order=order_id, was="paid")
 
 
 def _payment_of(order_id: str, *, status: str) -> str:
@@ -91,11 +93,16 @@ def _payment_of(order_id: str, *, status: str) -> str:
     return order.payment_id
 
 
-def _ask(call: Callable[[], object]) -> Response:
-    """Make a call and tell the staff how it went; the webhook changes the order."""
+def _ask(call: Callable[[], object], *, order: str, was: str) -> Response:
+    """Make a call and tell the staff how it went; the webhook changes the order.
+
+    :param order: The id of the order that the page then watches.
+    :param was: The state that it is to leave.
+    """
     try:
         call()
         flash(say("Done. The order changes as soon as PaySafer tells us."))
+        return redirect(url_for(".orders", order=order, was=was))
     except errors.PaySaferError as error:
         if error.outcome == "unknown":
             flash(say("PaySafer did not answer. Press the button again: it can't be done twice."))

@@ -1,4 +1,4 @@
-// Reload the order page once the shop knows more than the page shows.
+// Reload the page once the shop knows more of the watched order than the page shows.
 const state = document.querySelector("[data-status-url]");
 let wait = 400;
 
@@ -14,4 +14,4 @@ async function look() {
   setTimeout(look, wait);
 }
 
-if (state && state.dataset.status === "open") setTimeout(look, wait);
+if (state) setTimeout(look, wait);
