@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from ....errors import PaySaferError
+from ....inbox.errors import InboxUnavailableError
 from ....resources import WebhookEndpoint
+from ....webhooks.rotation import secret_uses
 from ...addresses import is_local
 from ..findings import Finding, error, note, ok, warning
 from ..patient import Patient
@@ -27,6 +30,7 @@ def check_endpoints(patient: Patient) -> Iterator[Finding]:
     for endpoint in ours:
         yield from _look_at(endpoint, patient)
     yield from _twice(ours)
+    yield from _newer_than_secrets(ours, patient)
 
 
 def _is_ours(endpoint: WebhookEndpoint, patient: Patient) -> bool:
@@ -85,3 +89,36 @@ def _twice(ours: list[WebhookEndpoint]) -> Iterator[Finding]:
             why="Every event comes as often. It is handled once, and takes several secrets.",
             cure="When a rotation is over, delete the old one: `flask paysafer endpoints delete`.",
         )
+
+
+def _newer_than_secrets(ours: list[WebhookEndpoint], patient: Patient) -> Iterator[Finding]:
+    """Yield a warning if every secret that is set was last used before any endpoint was there."""
+    last = _last_verified(patient)
+    made = [int(endpoint.get("created") or 0) for endpoint in ours]
+    # A local PaySafer whose clock was moved ahead tells nothing about the order.
+    if last is None or not made or not last.timestamp() < min(made) <= patient.wall():
+        return
+    setting = patient.setting("WEBHOOK_SECRET")
+    again = (
+        " The local PaySafer makes new ones at each start without --db." if patient.is_local else ""
+    )
+    yield warning(
+        f"{ours[0].url} was registered {datetime.fromtimestamp(min(made), UTC):%Y-%m-%d %H:%M} "
+        f"UTC, after the last delivery that {setting} verified ({last:%Y-%m-%d %H:%M} UTC).",
+        why="Each endpoint has a secret of its own. If its is not set, every event is refused "
+        f"with 400.{again}",
+        cure=f"Set {setting} to the secret that was shown when {ours[0].id} was registered, and "
+        "start the app again.",
+    )
+
+
+def _last_verified(patient: Patient) -> datetime | None:
+    """Return when a delivery was last verified; None if some secret may be the new one's."""
+    try:
+        now = datetime.fromtimestamp(patient.wall(), UTC)
+        uses = secret_uses(patient.config, patient.state.inbox, now=now)
+    except InboxUnavailableError:
+        return None  # the check of the inbox says why
+    times = [use.last_used_at for use in uses]
+    used = [moment for moment in times if moment is not None]
+    return max(used) if used and len(used) == len(times) else None
