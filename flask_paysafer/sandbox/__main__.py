@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import signal
 import sys
@@ -37,9 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _say_where(sandbox, secret)
             stopped.wait()
     except (ApiError, ConfigurationError, OSError) as error:
-        sys.stderr.write(f"The sandbox can't start: {error}\n")
+        sys.stderr.write(f"The sandbox can't start: {_reason(error, options.port)}\n")
         return 1
     return 0
+
+
+def _reason(error: Exception, port: int) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return (
+            f"port {port} is taken, perhaps by another sandbox. "
+            "Choose one with --port; --port 0 takes a free one."
+        )
+    return str(error)
 
 
 def _sandbox(options: argparse.Namespace) -> Sandbox:

@@ -120,7 +120,10 @@ def test_taken_port_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with start() as sandbox:
         port = sandbox.client.base_url.port
         assert main(["--port", str(port)]) == 1
-    assert "The sandbox can't start" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        f"The sandbox can't start: port {port} is taken, perhaps by another sandbox. "
+        "Choose one with --port; --port 0 takes a free one.\n"
+    )
 
 
 @pytest.mark.parametrize(
