@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .speaking import Reply
+from .speaking import UNREACHABLE, Reply
 
 
 class Finding(NamedTuple):
@@ -36,11 +36,11 @@ def _redirects(*words: str) -> Callable[[Reply], bool]:
     )
 
 
+NOBODY = Finding("Nothing listens at this address.", "Start the shop, or correct the URL.")
+"""Nothing else is worth trying."""
+
 _ANY_ANSWER = (
-    _Rule(
-        lambda reply: reply.error == "connection refused",
-        Finding("Nothing listens at this address.", "Start the shop, or correct the URL."),
-    ),
+    _Rule(lambda reply: reply.error in UNREACHABLE, NOBODY),
     _Rule(
         lambda reply: reply.error == "no answer in time",
         Finding(

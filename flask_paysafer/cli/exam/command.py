@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from urllib.parse import SplitResult, urlsplit
 
 import click
@@ -11,6 +12,7 @@ from ...keys import is_loopback
 from ...state import AppState
 from .. import with_state
 from .cases import CASES, Grade, examine
+from .causes import NOBODY
 from .clearing import clear
 from .examiner import Examiner
 from .report import Table, json_of, summary_of
@@ -64,7 +66,7 @@ def exam(
 def _examine(examiner: Examiner, url: str, *, as_json: bool) -> list[Grade]:
     if not as_json:
         return _examine_aloud(examiner, url)
-    grades = [examine(case, examiner) for case in CASES]
+    grades = list(_graded(examiner))
     click.echo(json_of(url, grades))
     return grades
 
@@ -79,11 +81,22 @@ def _say_cleared(count: int) -> None:
 def _examine_aloud(examiner: Examiner, url: str) -> list[Grade]:
     table, grades = Table(), []
     click.echo(table.head(url))
-    for case in CASES:
-        grades.append(examine(case, examiner))
-        click.echo(table.row(grades[-1]))
+    for grade in _graded(examiner):
+        grades.append(grade)
+        click.echo(table.row(grade))
     click.echo(summary_of(grades))
+    if len(grades) < len(CASES):
+        click.echo(f"The other {len(CASES) - len(grades)} cases were not tried.")
     return grades
+
+
+def _graded(examiner: Examiner) -> Iterator[Grade]:
+    """Yield each case's grade, up to the first that reaches nobody."""
+    for case in CASES:
+        grade = examine(case, examiner)
+        yield grade
+        if grade.finding is NOBODY:
+            return
 
 
 def _target(url: str, config: Config) -> SplitResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from urllib.parse import SplitResult
 Header = tuple[str, str]
 _CHUNK = 16_384
 _MOST_READ = 65_536
+
+UNREACHABLE = frozenset({"connection refused", "unknown host"})
+"""Errors of a request that reached nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +96,6 @@ def _name(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
+    if isinstance(error, socket.gaierror):
+        return "unknown host"
     return type(error).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
-from flask_paysafer.cli.exam.cases import Case
+from flask_paysafer.cli.exam.cases import CASES, Case
 from flask_paysafer.cli.exam.cases import examine as examine_case
 from flask_paysafer.cli.exam.examiner import Examiner
 from flask_paysafer.cli.exam.speaking import Reply, Speaker
@@ -235,3 +236,27 @@ def test_a_scheme_that_can_not_sign_is_said(tmp_path: Path) -> None:
     result = examine(shop, "http://127.0.0.1:9")
     assert result.exit_code == 1
     assert "Give it a method sign" in result.output
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://no-such-host.invalid"])
+def test_an_address_where_nobody_is_ends_the_exam(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    def resolve(host: str, *args: Any, **kwargs: Any) -> Any:
+        if host == "no-such-host.invalid":  # without waiting for a name server
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return real(host, *args, **kwargs)
+
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    shop = make_shop(tmp_path)
+
+    result = examine(shop, url, "--yes-remote")
+
+    assert result.exit_code == 1
+    assert result.stdout.count("fail") == 2  # one row, and the count
+    assert "Nothing listens at this address." in result.stdout
+    assert "Cure: Start the shop, or correct the URL." in result.stdout
+    assert f"The other {len(CASES) - 1} cases were not tried." in result.stdout
+    cases = outcomes(shop, url, "--yes-remote")
+    assert failed(cases) == set(cases) == {"genuine"}
