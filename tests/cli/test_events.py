@@ -482,6 +482,21 @@ def test_stats(shop: Shop) -> None:
     assert figures["oldest_due_seconds"] is None
 
 
+def test_stats_name_what_handles_the_longest_waiting(shop: Shop) -> None:
+    body = event_body("evt_left")
+    inbox = get_state(shop.app).inbox
+    inbox.record(Event.from_json(body), body, verified_with=None)
+    event, long_ago = inbox.database.tables.event, inbox.browser.now() - 3_600_500
+    with inbox.database.transaction() as connection:
+        left = event.update().where(event.c.state == "processing")
+        connection.execute(left.values(due_at=long_ago))
+
+    text = shop.run("events", "stats").stdout
+
+    assert "The longest waiting event has been due for 36" in text
+    assert text.endswith(" s; flask paysafer events sweep handles what is due.\n")
+
+
 def test_bad_moment_names_the_cure(shop: Shop) -> None:
     result = shop.run("events", "list", "--since", "yesterday")
 

@@ -158,4 +158,13 @@ def stats(state: AppState, /, as_json: bool, **filters: Any) -> None:
         click.echo(json.dumps({"counts": counts, "oldest_due_seconds": waiting}))
         return
     print_table(("STATE", "EVENTS"), counts.items())
-    click.echo("Nothing is due." if waiting is None else f"Due for up to {waiting:.0f} s.")
+    click.echo(_waiting(waiting))
+
+
+def _waiting(seconds: float | None) -> str:
+    if seconds is None:
+        return "Nothing is due."
+    return (
+        f"The longest waiting event has been due for {seconds:.0f} s; "
+        "flask paysafer events sweep handles what is due."
+    )
