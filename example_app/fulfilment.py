@@ -30,8 +30,8 @@ def _order_paid_by(payment_id: str) -> Order | None:
     return db.session.scalars(query).first()
 
 
-def _tell_staff(text: str) -> None:
-    db.session.add(Notice(text=text))
+def _tell_staff(text: str, **names: str) -> None:
+    db.session.add(Notice(text=text, names=names))
 
 
 @paysafer.on("payment.created")
@@ -60,7 +60,7 @@ def fulfil(event: Event) -> None:
 def note_failure(event: Event) -> None:
     """Tell the staff; the customer has seen it on the checkout page."""
     reason = event.data.get("failure_reason", "unknown")
-    _tell_staff(f"Payment {event.data.id} failed: {reason}")
+    _tell_staff("Payment {payment} failed: {reason}", payment=event.data.id, reason=reason)
 
 
 @paysafer.on("payment.refunded")
@@ -80,19 +80,24 @@ def note_dispute(event: Event) -> None:
     dispute = event.data
     order = _order_paid_by(dispute.payment)
     if event.type == "dispute.created":
-        status, said = "disputed", "was opened"
+        status, said = "disputed", "Dispute {dispute} about {payment} was opened"
+    elif dispute.outcome == "won":
+        status, said = "paid", "Dispute {dispute} about {payment} was won"
     else:
-        status, said = ("paid" if dispute.outcome == "won" else "lost"), f"was {dispute.outcome}"
+        status, said = "lost", "Dispute {dispute} about {payment} was lost"
     if order:
         order.status = status
-    _tell_staff(f"Dispute {dispute.id} about {dispute.payment} {said}")
+    _tell_staff(said, dispute=dispute.id, payment=dispute.payment)
 
 
-@paysafer.on("payout.*")
+@paysafer.on("payout.completed", "payout.failed")
 def note_payout(event: Event) -> None:
     """Tell the staff about money on its way to the bank."""
-    amount = Money(event.data.amount, event.data.currency)
-    _tell_staff(f"Payout of {amount}: {event.type.removeprefix('payout.')}")
+    amount = str(Money(event.data.amount, event.data.currency))
+    if event.type == "payout.failed":
+        _tell_staff("Payout of {amount} failed", amount=amount)
+    else:
+        _tell_staff("Payout of {amount} completed", amount=amount)
 
 
 def log_processed(sender: Flask, event: Event) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import click
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import ForeignKey, String, exists, select
+from sqlalchemy import JSON, ForeignKey, String, exists, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -95,11 +95,15 @@ class OrderLine(Base):
 
 
 class Notice(Base):
-    """Something the staff should know: a dispute, a payout, a failed card."""
+    """Something the staff should know: a dispute, a payout, a failed card.
 
-    __tablename__ = "notice"
+    The text has names in braces, so that it can be said in any language.
+    """
+
+    __tablename__ = "staff_notice"
     id: Mapped[int] = mapped_column(primary_key=True)
     text: Mapped[str] = mapped_column(String(255))
+    names: Mapped[dict[str, str]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(default=lambda: datetime.now(UTC))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from flask import Flask, redirect, request, session, url_for
@@ -58,6 +59,12 @@ ARABIC = {
     "Refund": "رد المبلغ",
     "No orders yet.": "لا طلبات بعد.",
     "Notices": "إشعارات",
+    "Payment {payment} failed: {reason}": "فشلت الدفعة {payment}: {reason}",
+    "Dispute {dispute} about {payment} was opened": ("فُتح النزاع {dispute} بشأن الدفعة {payment}"),
+    "Dispute {dispute} about {payment} was won": "كُسب النزاع {dispute} بشأن الدفعة {payment}",
+    "Dispute {dispute} about {payment} was lost": "خُسر النزاع {dispute} بشأن الدفعة {payment}",
+    "Payout of {amount} completed": "اكتمل التحويل إلى البنك بمبلغ {amount}",
+    "Payout of {amount} failed": "فشل التحويل إلى البنك بمبلغ {amount}",
     "None.": "لا شيء.",
     "Passcode": "رمز الدخول",
     "Sign in": "دخول",
@@ -87,6 +94,18 @@ def say(text: str) -> str:
     return ARABIC.get(text, text) if language() == "ar" else text
 
 
+def notice(text: str, names: Mapping[str, str]) -> str:
+    """Return what the staff should know, in the reader's language.
+
+    Ids and amounts keep their own direction within it.
+    """
+    isolated = {
+        key: f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}"
+        for key, name in names.items()
+    }
+    return say(text).format(**isolated)
+
+
 def price(fils: int) -> str:
     """Return an amount of fils as the visitor writes money."""
     return Money(fils, CURRENCY).format("ar_AE" if language() == "ar" else "en_AE")
@@ -112,4 +131,6 @@ def _page_before() -> str:
 def init_app(app: Flask) -> None:
     """Give the templates the visitor's words."""
     app.add_url_rule("/language/<lang>", "language", _speak)
-    app.jinja_env.globals.update(_=say, language=language, price=price, LANGUAGES=LANGUAGES)
+    app.jinja_env.globals.update(
+        _=say, language=language, price=price, notice_text=notice, LANGUAGES=LANGUAGES
+    )

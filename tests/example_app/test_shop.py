@@ -159,10 +159,12 @@ def test_the_checkout_names_the_coffee_in_the_visitors_language(visitor: Visitor
 
 def test_the_staff_reads_arabic_too(shop: OpenShop, visitor: Visitor) -> None:
     visitor.open("/language/ar")
+    page, form = open_checkout(visitor)
+    visitor.submit(page, form, token=visitor.make_token(form, DECLINED_CARD))
     order = buy(visitor)
     wait_for_status(visitor, order, "paid")
     page = sign_in(visitor, shop)
-    words = ("الطلبات", "مدفوع", "رد المبلغ", "إشعارات")
+    words = ("فشلت الدفعة", "الطلبات", "مدفوع", "رد المبلغ", "إشعارات")
     assert [word for word in words if word not in page.text] == []
 
 
