@@ -103,10 +103,10 @@ def _newer_than_secrets(ours: list[WebhookEndpoint], patient: Patient) -> Iterat
         " The local PaySafer makes new ones at each start without --db." if patient.is_local else ""
     )
     yield warning(
-        f"{ours[0].url} was registered {datetime.fromtimestamp(min(made), UTC):%Y-%m-%d %H:%M} "
-        f"UTC, after the last delivery that {setting} verified ({last:%Y-%m-%d %H:%M} UTC).",
-        why="Each endpoint has a secret of its own. If its is not set, every event is refused "
-        f"with 400.{again}",
+        f"{ours[0].url} was registered {datetime.fromtimestamp(min(made), UTC):%Y-%m-%d %X} "
+        f"UTC, after the last delivery that {setting} verified ({last:%Y-%m-%d %X} UTC).",
+        why="Each endpoint has a secret of its own: unless this one's is set, every event is "
+        f"refused with 400.{again}",
         cure=f"Set {setting} to the secret that was shown when {ours[0].id} was registered, and "
         "start the app again.",
     )
