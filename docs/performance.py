@@ -20,12 +20,13 @@ PAGE = HERE / "performance.md"
 TRIED = """\
 ## What was found
 
-- **The Celery backlog** is bound by one durable transaction for every event: its ledger row, the handler's writes and the
-  mark that it is done, in four trips to the database. Fifty events in one transaction would be faster by far, and were
+- **The Celery backlog** is bound by one durable transaction for every event: begin, its ledger row, the mark that it is
+  done, the handler's write and the commit are five trips to the database. Fifty events in one transaction would be faster by far, and were
   not taken: a handler that reaches for the same row over a second connection would wait for its own worker for ever, a
   rollback by one handler would undo what others had done, and locks would be held for as long as the slowest of them.
 - **PostgreSQL's time goes into trips to the server**, so one statement stores an event or knows it again and counts the
-  delivery, and one writes the last handler's ledger row with the mark that the event is done.
+  delivery, and one writes the last handler's ledger row with the mark that the event is done, unless `PaySafer(db=db)`
+  has them join the handler's own transaction.
 - **The checkout page** has Flask's context, the addresses, the CSRF token and the language above its bare templates. The
   digests of its script and style sheet are worked out once.
 - **A small webhook body** costs three Python-level checks that the hand-written line leaves out: the header's form and age,
