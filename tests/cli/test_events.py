@@ -153,6 +153,17 @@ def test_show_tells_the_whole_story(shop: Shop) -> None:
     assert '"id": "pay_2"' in text
 
 
+def test_show_tells_where_the_last_failure_was_raised(shop: Shop) -> None:
+    told = shop.run("events", "show", "evt_failed").stdout.partition("The last failure\n")[2]
+
+    first, second, _, where, code = told.splitlines()[:5]
+    assert (first, second) == ("ValueError: out of stock", "with a second line")
+    assert "test_events.py" in where
+    assert where.endswith("in _fulfil")
+    assert code.strip().startswith("raise ValueError")
+    assert "The last failure" not in shop.run("events", "show", "evt_done").stdout
+
+
 def test_show_as_json(shop: Shop) -> None:
     story = json.loads(shop.run("events", "show", "evt_failed", "--json").stdout)
 

@@ -14,7 +14,7 @@ from ...inbox.troubles import Trouble
 from ...state import AppState
 from .. import with_state
 from ..moments import shown
-from ..tables import print_table
+from ..tables import one_line, print_table
 from .choosing import asked_for, filter_options, found_event
 
 
@@ -83,6 +83,7 @@ def show_event(state: AppState, event_id: str, as_json: bool) -> None:
     _print_rows("Later deliveries", story.deliveries, "delivered_at")
     _print_rows("Handlers that are done", story.runs, "done_at")
     _print_rows("Failures", _numbered(story.failures), "failed_at")
+    _print_last_error(story.failures)
     click.secho("\nPayload", bold=True)
     click.echo(_readable(story.payload))
 
@@ -131,6 +132,15 @@ def _print_rows(title: str, rows: list[dict[str, Any]], when: str) -> None:
         ("WHEN (UTC)", *(name.upper().replace("_", " ") for name in names)),
         [(shown(row[when]), *(_first_line(row[name]) for name in names)) for row in rows],
     )
+
+
+def _print_last_error(failures: list[dict[str, Any]]) -> None:
+    """Print the whole of the last failure, with where in the shop's code it was raised."""
+    if not failures:
+        return
+    click.secho("\nThe last failure", bold=True)
+    for line in failures[-1]["error"].splitlines():
+        click.echo(one_line(line))
 
 
 def _first_line(value: object) -> object:
