@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select
 from .clock import now_ms
 from .database import Database
 from .filters import ALL, EventFilter
-from .records import HANDLED_AS, STATES, State
+from .records import HANDLED_AS, STATES, State, is_settled
 from .sealing import Seal
 from .troubles import Trouble, troubles_of
 
@@ -45,6 +45,14 @@ class EventRow:
         """The id of reconcile's event of the same fact that was handled for this one."""
         note = self.note or ""
         return note.removeprefix(HANDLED_AS) if note.startswith(HANDLED_AS) else None
+
+
+def note_of(row: EventRow, trouble: Trouble | None) -> str:
+    """Return what is noted of the event, and why it is not done if a handler failed."""
+    notes = [row.note] if row.note else []
+    if trouble is not None and not is_settled(row.state):
+        notes.append(f"{trouble.handler}: {trouble.error:.100}")
+    return "; ".join(notes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,6 +136,9 @@ class _Views:
         return bool(answer)
 
     def events(self) -> AnyResponse:
+        # Not above: SQLAlchemy is imported when the inbox is first used.
+        from ..inbox.browse import note_of
+
         browser = self._desk.inbox().browser
         span = request.args.get("span", "24h")
         hours = SPANS.get(span, SPANS["24h"])
@@ -147,6 +150,8 @@ class _Views:
         return self._page(
             "events.html",
             rows=rows,
+            troubles=browser.troubles(rows),
+            note_of=note_of,
             counts=browser.counts(),
             waiting=browser.oldest_due(),
             chart=draw(browser.timeline(since=now - hours * 3_600_000, until=now, buckets=_BARS)),

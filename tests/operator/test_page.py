@@ -142,6 +142,13 @@ def test_list_filters(shop: Shop, query: str, is_there: bool) -> None:
     assert (">evt_1</a>" in page) is is_there
 
 
+def test_list_says_what_failed_and_how_often(shop: Shop) -> None:
+    page = shop.client.get("/paysafer/operator/").text
+
+    assert '<td class="number">1</td>' in page
+    assert ">fulfil: ValueError: &lt;b&gt;out of stock&lt;/b&gt;<" in page
+
+
 def test_event_page_shows_payload_deliveries_and_failures_escaped(shop: Shop) -> None:
     page = shop.client.get("/paysafer/operator/events/1").text
 

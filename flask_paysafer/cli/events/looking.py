@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from ...inbox.browse import EventRow, EventStory
-from ...inbox.records import is_settled
+from ...inbox.browse import EventRow, EventStory, note_of
 from ...inbox.troubles import Trouble
 from ...state import AppState
 from .. import with_state
@@ -57,16 +56,8 @@ def _cells(row: EventRow, trouble: Trouble | None) -> tuple[object, ...]:
         row.object_id,
         trouble.failures if trouble else 0,
         row.event_id,
-        _note(row, trouble),
+        note_of(row, trouble),
     )
-
-
-def _note(row: EventRow, trouble: Trouble | None) -> str:
-    """Return what is noted of the event, and why it is not done if a handler failed."""
-    notes = [row.note] if row.note else []
-    if trouble is not None and not is_settled(row.state):
-        notes.append(f"{trouble.handler}: {trouble.error:.100}")
-    return "; ".join(notes)
 
 
 @click.command("show")
