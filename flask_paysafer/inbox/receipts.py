@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from sqlalchemy import CTE, Select, bindparam, exists, insert, null, select, union_all
+from sqlalchemy import CTE, Connection, Select, bindparam, exists, insert, null, select, union_all
 from sqlalchemy.dialects import postgresql
 
 from .clock import now_ms
@@ -56,9 +56,10 @@ class Receipts:
             return self._receive_at_once(row) or self._recognise(row)
         if self._database.has_one_writer and (known := self._recognise(row)) is not None:
             return known
-        with self._database.single_write() as connection:
+        with self._database.transaction() as connection:
             key: int | None = self.insert(connection, row)
-        return self._recognise(row) if key is None else key
+            found = self._look_up(connection, row) if key is None else None
+        return key or self._counted(found, row)
 
     def count(self, known: Known, verified_with: str | None) -> None:
         """Note one more delivery of the event, unless that would have to wait for its handler."""
@@ -70,11 +71,16 @@ class Receipts:
 
     def _recognise(self, row: Row) -> Known | None:
         with self._database.reading() as connection:
-            found = self._find.execute(connection, {"event_id": row["event_id"]}).one_or_none()
-        if found is None:
-            return None
-        known = Known._make(found)
-        if known.digest == row["digest"]:
+            found = self._look_up(connection, row)
+        return self._counted(found, row)
+
+    def _look_up(self, connection: Connection, row: Row) -> Known | None:
+        found = self._find.execute(connection, {"event_id": row["event_id"]}).one_or_none()
+        return None if found is None else Known._make(found)
+
+    def _counted(self, known: Known | None, row: Row) -> Known | None:
+        """Count the delivery if the body is the one that is known."""
+        if known is not None and known.digest == row["digest"]:
             self.count(known, row["verified_with"])
         return known
 
