@@ -394,13 +394,18 @@ def test_replay_leaves_the_traceback_to_the_log(
     assert "Traceback" in caplog.text
 
 
-def test_sweep_tells_a_failure_in_one_line(shop: Shop) -> None:
-    body = event_body("evt_left")
+def leave_behind(shop: Shop, event_id: str) -> None:
+    """Store an event as a worker leaves it that died at it, its lease run out."""
+    body = event_body(event_id)
     inbox = get_state(shop.app).inbox
     inbox.record(Event.from_json(body), body, verified_with=None)
     event = inbox.database.tables.event
     with inbox.database.transaction() as connection:
         connection.execute(event.update().where(event.c.state == "processing").values(due_at=0))
+
+
+def test_sweep_tells_a_failure_in_one_line(shop: Shop) -> None:
+    leave_behind(shop, "evt_left")
     shop.is_broken = True
 
     with pytest.MonkeyPatch.context() as patch:
@@ -429,12 +434,7 @@ def test_replay_of_everything_has_to_be_chosen(shop: Shop) -> None:
 
 
 def test_sweep_handles_what_a_dead_worker_left(shop: Shop) -> None:
-    body = event_body("evt_left")
-    inbox = get_state(shop.app).inbox
-    inbox.record(Event.from_json(body), body, verified_with=None)
-    event = inbox.database.tables.event
-    with inbox.database.transaction() as connection:
-        connection.execute(event.update().where(event.c.state == "processing").values(due_at=0))
+    leave_behind(shop, "evt_left")
 
     assert shop.run("events", "sweep").stdout == "1 due, 1 done.\n"
     assert shop.seen == [("fulfil", "evt_left"), ("mail", "evt_left")]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Event as Flag
 
 import pytest
@@ -11,7 +13,7 @@ from sqlalchemy import select, text
 from flask_paysafer.inbox.errors import InboxUnavailableError
 from flask_paysafer.resources import Event
 from tests.databases import Kind
-from tests.inbox.events import event_body
+from tests.inbox.events import Delivered, event_body
 from tests.waiting import wait_for
 
 from .conftest import OpenShop
@@ -86,36 +88,49 @@ def test_failed_event_does_not_make_an_older_one_stale(shop: Shop) -> None:
     assert seen == ["evt_new", "evt_old"]
 
 
+class Race:
+    """One worker is in the handler with the older event when the other gets the newer one."""
+
+    def __init__(self, open_shop: OpenShop) -> None:
+        self.here, self.there = open_shop(), open_shop()
+        self.newer = event_body("evt_new", created=NEW)
+        self.entered, self.leave = Flag(), Flag()
+        self.written: list[str] = []
+        self.here.on("payment.*", name="sync", stale="skip")(self._slow)
+        self.there.on("payment.*", name="sync", stale="skip")(
+            lambda event: self.written.append(event.id)
+        )
+
+    def _slow(self, event: Event) -> None:
+        self.entered.set()
+        assert self.leave.wait(20)
+        self.written.append(event.id)
+
+    @contextmanager
+    def begun(self) -> Iterator[tuple[Future[Delivered], Future[Delivered]]]:
+        """Give what becomes of the older event and of the newer one."""
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(self.here.deliver, event_body("evt_old", created=OLD))
+            assert self.entered.wait(20)
+            yield first, pool.submit(self.there.deliver, self.newer)
+
+
 def test_two_workers_never_let_the_older_event_win(
     open_shop: OpenShop, mode: Mode, kind: Kind
 ) -> None:
     """The older event is being handled while the newer one comes in: its writes come later."""
     if kind == "sqlite" and mode in DB_MODES:
         pytest.skip("on SQLite the handler is the only writer anyway")
-    here, there = open_shop(), open_shop()
-    entered, leave = Flag(), Flag()
-    written: list[str] = []
-
-    @here.on("payment.*", name="sync", stale="skip")
-    def slow(event: Event) -> None:
-        entered.set()
-        assert leave.wait(20)
-        written.append(event.id)
-
-    there.on("payment.*", name="sync", stale="skip")(lambda event: written.append(event.id))
-    newer = event_body("evt_new", created=NEW)
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(here.deliver, event_body("evt_old", created=OLD))
-        assert entered.wait(20)
-        second = pool.submit(there.deliver, newer)
+    race = Race(open_shop)
+    with race.begun() as (first, second):
         if mode == "plain":
             assert second.result(20).result == "busy"
-        leave.set()
+        race.leave.set()
         assert first.result(20).result == "done"
         assert second.result(20).result in {"done", "busy"}
-    there.deliver(newer)
+    race.there.deliver(race.newer)
 
-    assert written == ["evt_old", "evt_new"]
+    assert race.written == ["evt_old", "evt_new"]
 
 
 def test_worker_that_is_refused_the_object_comes_again(
@@ -125,29 +140,15 @@ def test_worker_that_is_refused_the_object_comes_again(
     if kind != "postgresql" or mode not in DB_MODES:
         pytest.skip("only PostgreSQL refuses, and only who waits inside a transaction")
     _read_repeatably(open_shop())
-    here, there = open_shop(), open_shop()
-    entered, leave = Flag(), Flag()
-    written: list[str] = []
-
-    @here.on("payment.*", name="sync", stale="skip")
-    def slow(event: Event) -> None:
-        entered.set()
-        assert leave.wait(20)
-        written.append(event.id)
-
-    there.on("payment.*", name="sync", stale="skip")(lambda event: written.append(event.id))
-    newer = event_body("evt_new", created=NEW)
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(here.deliver, event_body("evt_old", created=OLD))
-        assert entered.wait(20)
-        second = pool.submit(there.deliver, newer)
-        wait_for(lambda: _waits_for_a_lock(here), "the second worker to wait")
-        leave.set()
+    race = Race(open_shop)
+    with race.begun() as (first, second):
+        wait_for(lambda: _waits_for_a_lock(race.here), "the second worker to wait")
+        race.leave.set()
         assert first.result(20).result == "done"
         with pytest.raises(InboxUnavailableError, match="could not serialize"):
             second.result(20)
-    assert there.deliver(newer).result == "done"
-    assert written == ["evt_old", "evt_new"]
+    assert race.there.deliver(race.newer).result == "done"
+    assert race.written == ["evt_old", "evt_new"]
 
 
 def _read_repeatably(shop: Shop) -> None:
