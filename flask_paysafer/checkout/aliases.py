@@ -5,31 +5,33 @@ Each name would have a row, a page and a charge of its own.
 
 from __future__ import annotations
 
-_EXACT = 2**53
-"""From here on a float is no longer one whole number."""
+from decimal import Decimal, InvalidOperation
+
+_LONGEST = 40
+"""Digits of the longest number that is worked out from an exponent."""
 
 
-def plain_number(reference: str) -> str | None:
+def plain_numbers(reference: str) -> list[str]:
     """Return how the number in ``reference`` is plainly written.
 
-    :returns: None where it is no whole number, or is written plainly already.
+    Two ways where it is so long that databases round it. None where it is no whole
+    number, or is written plainly already.
     """
-    number = _whole_number(reference)
-    plain = None if number is None else str(number)
-    return plain if plain != reference else None
-
-
-def _whole_number(text: str) -> int | None:
     # As loaders and databases read numbers: int() takes "+1" and Arabic digits, SQLite "1e0".
     try:
-        return int(text)
+        numbers = {int(reference)}
     except ValueError:
-        return _whole_float(text)
+        numbers = _whole_numbers(reference)
+    return sorted({str(number) for number in numbers} - {reference})
 
 
-def _whole_float(text: str) -> int | None:
+def _whole_numbers(text: str) -> set[int]:
     try:
-        number = float(text)
-    except ValueError:
-        return None
-    return int(number) if abs(number) < _EXACT and number.is_integer() else None
+        number = Decimal(text)
+    except InvalidOperation:
+        return set()
+    if not number.is_finite() or number.adjusted() > _LONGEST:
+        return set()
+    exact = {int(number)} if number == number.to_integral_value() else set()
+    rounded = float(number)
+    return exact | ({int(rounded)} if rounded.is_integer() and rounded else set())

@@ -18,7 +18,7 @@ from .pages import Form, Page, notice_for
 from .phases import phase_of
 from .texts import Texts
 
-EMITTED = "_paysafer_scripts_emitted"
+_EMITTED = "_paysafer_scripts_emitted"
 _FORMS = "_paysafer_forms"
 
 
@@ -56,9 +56,9 @@ class Renderer:
 
     def scripts(self) -> Markup:
         """Return the tags of the style sheet and the script, once per page."""
-        if g.get(EMITTED):
+        if g.get(_EMITTED):
             return Markup()
-        setattr(g, EMITTED, True)
+        setattr(g, _EMITTED, True)
         return _tags(self._asset_url(STYLE), self._asset_url(SCRIPT))
 
     def _asset_url(self, name: str) -> str:

@@ -20,7 +20,7 @@ from ..inbox.errors import is_unfit_value
 from ..resources import Event
 from . import identity
 from .agreement import agreed_order
-from .aliases import plain_number
+from .aliases import plain_numbers
 from .errors import TooManyAttemptsError
 from .orders import CheckoutOrder
 from .payments import creation
@@ -60,7 +60,7 @@ class Checkout:
         store: CheckoutStore,
         load_order: OrderLoader,
         shop_connection: Callable[[], Connection] | None = None,
-        undo: Callable[[], None] = lambda: None,
+        undo: Callable[[], None],
     ) -> None:
         self.config = config
         self._app = app
@@ -96,16 +96,16 @@ class Checkout:
     def _has_another_name(self, order: CheckoutOrder, reference: str) -> bool:
         if order.reference is not None:
             return str(order.reference) != reference
-        plain = plain_number(reference)
-        if plain is None or not self._finds_the_same(order, plain):
-            return False
-        logger.warning(
-            "Order %r has no page: the order_loader finds the same sum under %r, so both may be "
-            "one order. If they are two, give each its CheckoutOrder(reference=…).",
-            reference,
-            plain,
-        )
-        return True
+        for plain in plain_numbers(reference):
+            if self._finds_the_same(order, plain):
+                logger.warning(
+                    "Order %r has no page: the order_loader finds the same sum under %r, so both "
+                    "may be one order. If they are two, give each its CheckoutOrder(reference=…).",
+                    reference,
+                    plain,
+                )
+                return True
+        return False
 
     def _finds_the_same(self, order: CheckoutOrder, plain: str) -> bool:
         try:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from flask import Flask, g, template_rendered
+from flask import Flask, current_app, template_rendered
 from jinja2 import Template
 
 from flask_paysafer import CheckoutOrder, Money, PaySafer
-from flask_paysafer.checkout.rendering import EMITTED, Renderer
+from flask_paysafer.checkout.rendering import Renderer
 from flask_paysafer.state import get_state
 
 from .findings import Finding, Goal
@@ -56,8 +56,8 @@ def _shop() -> Flask:
 
 
 def _page(renderer: Renderer) -> str:
-    g.pop(EMITTED, None)  # every page is a request of its own
-    return renderer.page("1234", ORDER, None)
+    with current_app.app_context():  # every page is a request of its own
+        return renderer.page("1234", ORDER, None)
 
 
 def _bare(app: Flask, renderer: Renderer) -> Callable[[], list[str]]:

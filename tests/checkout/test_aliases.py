@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from flask_paysafer.checkout.aliases import plain_number
+from flask_paysafer.checkout.aliases import plain_numbers
 from flask_paysafer.checkout.orders import CheckoutOrder
 from flask_paysafer.money import Money
 from tests.checkout.shop import Shop, hidden_fields
@@ -16,19 +16,24 @@ OTHER_NAMES = ["01", "1.0", "+1", "1e0", "\N{ARABIC-INDIC DIGIT ONE}"]
 
 @pytest.mark.parametrize("name", OTHER_NAMES)
 def test_a_number_has_one_plain_name(name: str) -> None:
-    assert plain_number(name) == "1"
+    assert plain_numbers(name) == ["1"]
 
 
 def test_a_long_number_has_one_plain_name_too() -> None:
-    assert plain_number("01234567890123456789") == "1234567890123456789"
-    assert plain_number("1234567890123456789") is None
+    assert plain_numbers("01234567890123456789") == ["1234567890123456789"]
+    assert plain_numbers("1234567890123456789") == []
+
+
+@pytest.mark.parametrize("ending", [".0", "e0", ".25"])
+def test_a_number_that_databases_round_has_the_rounded_name_too(ending: str) -> None:
+    assert str(2**60) in plain_numbers(f"{2**60 + 1}{ending}")
 
 
 @pytest.mark.parametrize(
     "name", ["1", "-5", "1.5", "abc", "1-2", "inf", "nan", "1e300", "9" * 255, "0" * 9 + "x"]
 )
 def test_plain_names_and_what_is_no_number_have_no_other(name: str) -> None:
-    assert plain_number(name) is None
+    assert plain_numbers(name) == []
 
 
 def order(total: int = 500) -> CheckoutOrder:

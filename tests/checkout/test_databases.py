@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask, Response
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import String
+from sqlalchemy import BigInteger, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from flask_paysafer import CheckoutOrder, Event, Money, PaySafer
@@ -17,6 +17,9 @@ from flask_paysafer.sandbox import Sandbox
 from tests.checkout.shop import PAGE, SETTINGS, hidden_fields
 from tests.checkout.test_webhooks import deliver
 from tests.databases import KINDS, Kind, fresh_database
+
+LONG = 2**60
+"""An order's number that a float can hold."""
 
 
 @pytest.fixture(params=[*KINDS, "memory"])
@@ -37,7 +40,7 @@ def test_sells_from_the_shops_own_database(sandbox: Sandbox, url: str, tmp_path:
     db = SQLAlchemy(model_class=Base)
 
     class Order(db.Model):  # type: ignore[name-defined,misc]  # made at run time
-        id: Mapped[int] = mapped_column(primary_key=True)
+        id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
         total: Mapped[int]
         paid_by: Mapped[str | None] = mapped_column(String(99))
 
@@ -45,7 +48,9 @@ def test_sells_from_the_shops_own_database(sandbox: Sandbox, url: str, tmp_path:
 
     @paysafer.order_loader
     def load(reference: str) -> Any:
-        if reference == "04006381333931":  # a code; what is no code is looked up by its number
+        if (
+            reference == "099999999999999999999"
+        ):  # a code; what is no code is looked up by its number
             return CheckoutOrder(amount=Money(1, "aed"), success_url="/thanks")
         order = db.session.get(Order, reference)
         return order and CheckoutOrder(amount=Money(order.total, "aed"), success_url="/thanks")
@@ -61,7 +66,7 @@ def test_sells_from_the_shops_own_database(sandbox: Sandbox, url: str, tmp_path:
 
     @app.errorhandler(404)
     def not_found(error: Any) -> tuple[str, int]:
-        return f"We have {len(db.session.execute(db.select(Order)).all())} order.", 404
+        return f"We have {len(db.session.execute(db.select(Order)).all())} orders.", 404
 
     @app.after_request
     def count(response: Response) -> Response:
@@ -73,7 +78,7 @@ def test_sells_from_the_shops_own_database(sandbox: Sandbox, url: str, tmp_path:
     paysafer.init_app(app)
     with app.app_context():
         db.create_all()
-        db.session.add(Order(id=1234, total=15000))
+        db.session.add_all([Order(id=1234, total=15000), Order(id=LONG, total=15000)])
         db.session.commit()
     browser = app.test_client()
     with app.app_context():
@@ -81,12 +86,13 @@ def test_sells_from_the_shops_own_database(sandbox: Sandbox, url: str, tmp_path:
         token = paysafer.client.tokens.create(card=card).id  # type: ignore[arg-type]
     sent = browser.post(PAGE, data=hidden_fields(browser.get(PAGE).text) | {"token": token})
     assert browser.get(sent.location).location == "/thanks"
-    for word in ("abc", "1234 x", "1234.0", "9" * 40):
+    assert browser.get(f"/paysafer/checkout/{LONG}").status_code == 200
+    for word in ("abc", "1234 x", "1234.0", f"{LONG}.0", f"{LONG}e0", "9" * 40):
         if (word, url.partition("+")[0]) != ("1234 x", "mysql"):  # where it is 1234
             answer = browser.get(f"/paysafer/checkout/{word}")
-            assert (answer.status_code, answer.text) == (404, "We have 1 order.")
-    coded = browser.get("/paysafer/checkout/04006381333931")  # the number is beyond INTEGER
-    assert (coded.status_code, coded.headers["X-Orders"]) == (200, "1")
+            assert (answer.status_code, answer.text) == (404, "We have 2 orders.")
+    coded = browser.get("/paysafer/checkout/099999999999999999999")  # the number is beyond BIGINT
+    assert (coded.status_code, coded.headers["X-Orders"]) == (200, "2")
     [payment] = sandbox.objects("payment")
     [completed] = [event for event in sandbox.events() if event["type"] == "payment.completed"]
     assert deliver(app, completed) == 200
