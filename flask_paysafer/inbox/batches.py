@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Update, bindparam, select, update
 
-from .claims import reading, stored_in, taken_by
+from .claims import is_unvisited, reading, stored_in, taken_by
 from .clock import now_ms
 from .database import Database
 from .records import Stored
@@ -30,7 +30,7 @@ class Batches:
         self._stored = reading(event)
         due: Select[tuple[int]] = (
             select(event.c.key)
-            .where(event.c.due_at <= now_ms(), event.c.account == account)
+            .where(event.c.due_at <= now_ms(), event.c.account == account, is_unvisited(event))
             .order_by(event.c.due_at)
             .limit(bindparam("at_most"))
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, Table, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, or_, select, update
 
 from .clock import now_ms
 from .database import Database
@@ -25,6 +25,11 @@ def taken_by(event: Table, lease_ms: int) -> dict[str, Any]:
         "fence": event.c.fence + 1,
         "attempts": event.c.attempts + 1,
     }
+
+
+def is_unvisited(event: Table) -> ColumnElement[bool]:
+    """Whether nobody is running one handler of the event by a person's decision."""
+    return or_(event.c.visited_until.is_(None), event.c.visited_until <= now_ms())
 
 
 def reading(event: Table) -> Select[Any]:
@@ -52,13 +57,14 @@ class Claims:
         self.lease_ms = lease * 1000
         event = database.tables.event
         is_key = event.c.key == bindparam("event_key")
+        is_there = and_(is_key, is_unvisited(event))
         lapsed = and_(event.c.state == "processing", event.c.due_at <= now_ms())
         due = and_(event.c.state == "pending", event.c.due_at <= now_ms())
         taken = taken_by(event, self.lease_ms)
         asked_for = or_(event.c.state.in_(("pending", "failed", "ignored")), lapsed)
-        self._is_free = select(event.c.key).where(is_key, asked_for)
-        self._take = update(event).where(is_key, asked_for).values(taken)
-        self._take_due = update(event).where(is_key, or_(due, lapsed)).values(taken)
+        self._is_free = select(event.c.key).where(is_there, asked_for)
+        self._take = update(event).where(is_there, asked_for).values(taken)
+        self._take_due = update(event).where(is_there, or_(due, lapsed)).values(taken)
         self._make_due = (
             update(event)
             .where(is_key, event.c.state.in_(("pending", "failed", "ignored")))
@@ -70,8 +76,6 @@ class Claims:
             .values(due_at=now_ms() + self.lease_ms)
         )
         self._read = reading(event).where(is_key)
-        is_free = or_(event.c.state != "processing", lapsed)
-        self._visit = update(event).where(is_key, is_free).values(fence=event.c.fence + 1)
         self._state = select(event.c.state).where(is_key)
         self._look = select(event.c.fence, event.c.attempts).where(is_key)
 
@@ -86,10 +90,7 @@ class Claims:
         return Claim(key, fence, attempts)
 
     def take_stored(self, key: int) -> Stored | None:
-        """As :meth:`take`, with the event as it is stored.
-
-        :raises PayloadUnreadableError: with the claim taken.
-        """
+        """As :meth:`take`, with the event as it is stored."""
         claim = self.take(key)
         if claim is None:
             return None
@@ -112,17 +113,6 @@ class Claims:
         """Claim an event if it is due, and return it as it came in."""
         with self._database.transaction() as connection:
             if connection.execute(self._take_due, {"event_key": key}).rowcount != 1:
-                return None
-            row = connection.execute(self._read, {"event_key": key}).one()
-        return stored_in(row, self._seal)
-
-    def visit(self, key: int) -> Stored | None:
-        """Return an event that no worker has, and leave its state as it is.
-
-        Its fence grows, so that whoever claims it next looks into the ledger first.
-        """
-        with self._database.transaction() as connection:
-            if connection.execute(self._visit, {"event_key": key}).rowcount != 1:
                 return None
             row = connection.execute(self._read, {"event_key": key}).one()
         return stored_in(row, self._seal)

@@ -1,4 +1,4 @@
-"""Where the databases differ in SQL: insert-if-absent."""
+"""Where the databases differ in SQL: insert-if-absent and insert-or-overwrite."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Table, insert
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.dml import Insert
 
@@ -37,6 +37,22 @@ def insert_absent(dialect: str, table: Table, values: Mapping[str, Any]) -> Inse
         return statement.execute(connection, row).scalar()
 
     return run
+
+
+def insert_or_overwrite(dialect: str, table: Table, values: Mapping[str, Any]) -> Insert:
+    """Return the statement that inserts into ``table``, or overwrites the row with its key."""
+    if dialect not in _CONFLICT_AWARE:
+        built = mysql.insert(table).values(values)
+        return built.on_duplicate_key_update(_but_the_key(table, built.inserted))
+    inserted = _CONFLICT_AWARE[dialect](table).values(values)
+    overwritten: Insert = inserted.on_conflict_do_update(
+        index_elements=[*table.primary_key], set_=_but_the_key(table, inserted.excluded)
+    )
+    return overwritten
+
+
+def _but_the_key(table: Table, new: Any) -> dict[str, Any]:
+    return {column.name: new[column.name] for column in table.c if not column.primary_key}
 
 
 def _insert_and_see(statement: Insert) -> InsertAbsent:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import cached_property
 
-from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
+from sqlalchemy import Connection, Insert, bindparam, exists, insert, select, update
 from sqlalchemy.dialects import postgresql
 
 from .clock import now_ms
 from .database import Database
-from .dialects import InsertAbsent, insert_absent
+from .dialects import InsertAbsent, insert_absent, insert_or_overwrite
 from .prepared import Prepared
 from .records import Claim, Failure
 from .schema import NEVER
@@ -85,14 +85,7 @@ class Ledger:
         On PostgreSQL and MariaDB this waits for another transaction that is
         writing the same row, and so for the handler that runs in it.
         """
-        row = {
-            "event_key": claim.key,
-            "handler": handler,
-            "fence": claim.fence,
-            "attempt": claim.attempt,
-            "skipped": skipped,
-        }
-        return self._insert(connection, row) is not None
+        return self._insert(connection, _run_row(claim, handler, skipped)) is not None
 
     def is_ours(self, connection: Connection, claim: Claim, handler: str) -> bool:
         """Whether the handler's row was written under this very claim."""
@@ -203,25 +196,33 @@ class Ledger:
 
 
 class RewritingLedger(Ledger):
-    """Writes a handler's row anew where it stands, for a replay that a person asked for.
+    """Overwrites a handler's row where it stands, for a replay that a person asked for.
 
-    The old row goes in the transaction that writes the new one: until then, and if the
-    handler fails, it stands.
+    It is done in the transaction of the handler's own writes: until then, and if the
+    handler fails, the old row stands.
     """
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
-        run = database.tables.handler_run
-        self._forget = delete(run).where(
-            run.c.event_key == bindparam("of_event"), run.c.handler == bindparam("of_handler")
-        )
+    @cached_property
+    def _overwrite(self) -> Insert:
+        table = self._database.tables.handler_run
+        return insert_or_overwrite(self._database.dialect, table, {"done_at": now_ms()})
 
     def enter(
         self, connection: Connection, claim: Claim, handler: str, *, skipped: str | None = None
     ) -> bool:
-        """Write the handler's row in the place of the one that may be there."""
-        connection.execute(self._forget, {"of_event": claim.key, "of_handler": handler})
-        return super().enter(connection, claim, handler, skipped=skipped)
+        """Write the handler's row, in the place of the one that may be there."""
+        connection.execute(self._overwrite, _run_row(claim, handler, skipped))
+        return True
+
+
+def _run_row(claim: Claim, handler: str, skipped: str | None) -> dict[str, object]:
+    return {
+        "event_key": claim.key,
+        "handler": handler,
+        "fence": claim.fence,
+        "attempt": claim.attempt,
+        "skipped": skipped,
+    }
 
 
 def _held(claim: Claim) -> dict[str, int]:

@@ -103,7 +103,7 @@ class Receipts:
         given = {
             column.name: bindparam(column.name, type_=column.type)
             for column in event.c
-            if column.name not in ("key", "finished_at")
+            if column.name not in ("key", "visited_until", "finished_at")
         }
         entering = postgresql.insert(event).values({**given, **self._times()})
         entered = entering.on_conflict_do_nothing().returning(event.c.key).cte("entered")

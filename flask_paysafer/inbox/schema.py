@@ -40,8 +40,8 @@ from sqlalchemy.types import TypeEngine
 SCHEMA_VERSION = 2
 """Raised with every change of these tables; :mod:`.migrations` brings older ones up to it.
 
-Version 1 had neither the checkout's tables nor the facts, and its index of unfinished
-events was on the state.
+Version 1 had neither the checkout's tables nor the facts, nor visits, and its index of
+unfinished events was on the state.
 """
 
 NEVER = 2**62
@@ -122,6 +122,7 @@ def _event(metadata: MetaData) -> Table:
         Column("state", _exact(16), nullable=False),
         due_at,
         Column("fence", Integer, nullable=False),
+        Column("visited_until", BigInteger),
         Column("attempts", Integer, nullable=False),
         Column("received_at", BigInteger, nullable=False),
         Column("finished_at", BigInteger),

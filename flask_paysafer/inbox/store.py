@@ -26,6 +26,7 @@ from .records import Claim, Mark, Recorded, State, object_id_of
 from .schema import NEVER
 from .sealing import Seal
 from .upkeep import Upkeep
+from .visits import Visits
 from .watermarks import Watermarks
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Inbox:
         self.seal = seal or Seal()
         self.ledger: Ledger = Ledger(database)
         self.claims = Claims(database, self.seal, lease=lease)
+        self.visits = Visits(database, self.seal, lease=lease)
         self.batches = Batches(database, self.seal, account=account, lease=lease)
         self.browser = Browser(database, self.seal, account=account)
         self.upkeep = Upkeep(database, self.seal, self.browser, account=account)
@@ -173,6 +175,10 @@ class Inbox:
     def keeping(self, claim: Claim) -> AbstractContextManager[None]:
         """Renew the claim's lease for as long as the block takes."""
         return HEARTBEAT.keeping(lambda: self.claims.renew(claim), lease=self._lease)
+
+    def keeping_visit(self, visit: Claim) -> AbstractContextManager[None]:
+        """Renew the visit's lease for as long as the block takes."""
+        return HEARTBEAT.keeping(lambda: self.visits.renew(visit), lease=self._lease)
 
     @contextmanager
     def keeping_all(self, claims: list[Claim]) -> Iterator[None]:

@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 from .browse import Browser
+from .claims import is_unvisited
 from .clock import now_ms
 from .database import Database
 from .errors import PayloadUnreadableError
@@ -43,7 +44,8 @@ class Upkeep:
         self._account = account
         event, run = database.tables.event, database.tables.handler_run
         is_key = and_(event.c.account == account, event.c.key == bindparam("of_event"))
-        is_free = self._is_free = or_(event.c.state != "processing", event.c.due_at <= now_ms())
+        is_idle = or_(event.c.state != "processing", event.c.due_at <= now_ms())
+        is_free = self._is_free = and_(is_idle, is_unvisited(event))
         self._find_free = select(event.c.key).where(event.c.account == account, is_free)
         self._requeue = (
             update(event)

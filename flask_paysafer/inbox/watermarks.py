@@ -77,6 +77,12 @@ class Watermarks:
         newest: int = connection.execute(self._lock, _here(mark)).scalar_one()
         return newest > mark.created
 
+    def is_past(self, mark: Mark) -> bool:
+        """Whether a newer event was handled, as of now."""
+        with self._database.reading() as connection:
+            newest: int | None = connection.scalar(self._read, _here(mark))
+        return newest is not None and newest > mark.created
+
     def advance(self, connection: Connection, mark: Mark) -> None:
         """Raise the mark to this event, inside the caller's transaction."""
         connection.execute(self._raise, _here(mark))

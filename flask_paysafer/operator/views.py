@@ -214,6 +214,7 @@ _REPLAYED = {
     "failed": "Replayed: a handler failed again.",
     "busy": "A worker is handling this event at this moment. Try again when it is finished.",
     "queued": "Given to the workers.",
+    "stale": "Not run: it has handled a newer event of the same object.",
     "unwanted": "No handler of that name is registered for such events: nothing was run.",
 }
 _LEADER_IS_GONE = "It was handled as {}, which was pruned: there is nothing to replay."

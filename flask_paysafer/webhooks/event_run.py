@@ -19,7 +19,7 @@ from .calling import describe
 from .handlers import HandlerRegistry
 from .jobs import Job, Jobs, tell_observers
 from .results import DispatchResult
-from .running import JobRun, ObjectBusyError, PlainRun
+from .running import JobRun, ObjectBusyError, PlainRun, mark_of
 
 if TYPE_CHECKING:
     from ..inbox.store import Inbox
@@ -99,7 +99,7 @@ class EventRun:
             raise
 
     def run_only(self, claim: Claim, event: Event, name: str) -> DispatchResult:
-        """Run one handler of an event that nobody has claimed, and note a failure of it.
+        """Run one handler of an event that is being visited, and note a failure of it.
 
         The event's state stays as it is, unless this was all that it waited for.
         """
@@ -107,6 +107,9 @@ class EventRun:
         job = next((job for job in jobs if job.name == name), None)
         if job is None:
             return "unwanted"
+        mark = mark_of(claim, event, job)
+        if mark is not None and self._inbox.watermarks.is_past(mark):
+            return "stale"  # and the row that may say that it ran stands
         outcome = _Outcome()
         for own_event in self._copies(event, 1):
             self._run_job(claim, own_event, job, outcome, closes=False, final=True)

@@ -153,6 +153,7 @@ class TestDatabaseOfVersion1:
         self, engine: Engine, tables: Tables, url_of: UrlOf
     ) -> None:
         assert make_tables(engine, tables) == [
+            "added the column paysafer_event.visited_until",
             "made the index paysafer_event_unfinished",
             "made the table paysafer_checkout",
             "made the table paysafer_checkout_attempt",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,11 +10,12 @@ import pytest
 from flask_paysafer import signals
 from flask_paysafer.inbox.records import State
 from flask_paysafer.resources import Event
+from flask_paysafer.webhooks.dispatch import InlineDispatcher
 from flask_paysafer.webhooks.event_run import EventRun
 from flask_paysafer.webhooks.replaying import OneHandler
 from flask_paysafer.webhooks.results import DispatchResult
 from tests.databases import KINDS
-from tests.inbox.events import event_body
+from tests.inbox.events import deliver, event_body
 
 from .conftest import OpenShop
 from .shops import Shop
@@ -28,6 +30,7 @@ class Replays:
         self.shop = shop
         self.seen: list[str] = []
         self.raises: BaseException | None = None
+        self.meanwhile: Callable[[], object] = lambda: None
         shop.on("payment.completed", name="ship")(lambda event: self.seen.append("ship"))
         shop.on("payment.completed", name="mail")(self._mail)
         self.key = shop.inbox.record(
@@ -36,6 +39,7 @@ class Replays:
 
     def _mail(self, event: Event) -> None:
         self.seen.append("mail")
+        self.meanwhile()
         if self.raises is not None:
             raise self.raises
 
@@ -171,6 +175,74 @@ def test_an_event_that_a_worker_has_is_left_to_it(replays: Replays) -> None:
     assert replays.replay("mail") == "busy"
 
     assert replays.seen == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nobody_else_handles_the_event_meanwhile(open_shop: OpenShop) -> None:
+    replays, other = Replays(open_shop()), open_shop()
+    if other.inbox.database.has_one_writer:
+        pytest.skip("on SQLite the handler is the only writer anyway")
+    replays.put_into("failed")
+    found: list[DispatchResult | None] = []
+    run = EventRun(other.app, replays.shop.registry, other.inbox.rewriting(), db=other.db)
+
+    def meanwhile() -> None:
+        found.append(OneHandler(run, other.inbox).replay(replays.key, "mail"))
+        found.append(deliver(other.inbox, InlineDispatcher(run, other.inbox), BODY).result)
+        found.append(other.dispatcher.replay(replays.key))
+        assert other.inbox.batches.take(9) == []
+
+    replays.meanwhile = meanwhile
+
+    assert replays.replay("mail") == "done"
+
+    assert set(found) == {"busy"}
+    assert replays.seen == ["mail"]
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_other_events_are_handled_meanwhile(open_shop: OpenShop) -> None:
+    """MariaDB locks what lies around a row that is deleted, or not there."""
+    replays, other = Replays(open_shop()), open_shop()
+    replays.put_into("failed")
+    other.on("payment.completed", name="mail")(lambda event: None)
+    replays.meanwhile = lambda: replays.seen.append(
+        str(other.deliver(event_body("evt_other")).result)
+    )
+
+    assert replays.replay("mail") == "done"
+
+    assert replays.seen == ["mail", "done"]
+
+
+def test_a_visit_that_was_not_ended_runs_out(replays: Replays) -> None:
+    replays.put_into("pending")
+    inbox = replays.shop.inbox
+    visit = inbox.visits.begin(replays.key)
+    assert visit is not None
+    assert replays.shop.dispatcher.replay(replays.key) == "busy"
+
+    event = inbox.database.tables.event
+    with inbox.database.transaction() as connection:
+        connection.execute(event.update().values(visited_until=0))
+
+    assert replays.shop.dispatcher.replay(replays.key) == "done"
+    assert replays.seen == ["ship", "mail"]
+
+
+def test_an_older_event_is_not_replayed_over_a_newer_one(shop: Shop) -> None:
+    seen: list[str] = []
+    shop.on("payment.completed", name="sync", stale="skip")(lambda event: seen.append(event.id))
+    older = shop.deliver(event_body("evt_old", created=1)).recorded.key
+    shop.deliver(event_body("evt_new", created=2))
+    run = EventRun(shop.app, shop.registry, shop.inbox.rewriting(), db=shop.db)
+
+    assert OneHandler(run, shop.inbox).replay(older, "sync") == "stale"
+
+    assert seen == ["evt_old", "evt_new"]
+    story = shop.inbox.browser.story_of(older)
+    assert story is not None
+    assert [run["skipped"] for run in story.runs] == [None]
 
 
 def test_a_handler_that_is_for_other_events_is_not_run(replays: Replays) -> None:
