@@ -8,6 +8,7 @@ everything as ever, and nothing is printed here.
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -46,9 +47,12 @@ class TerminalLog(logging.Handler):
             self._told.remove(name)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print one line."""
-        if record.name not in self._told and not _has_other_handlers(self):
-            click.echo(f"{record.levelname.capitalize()}: {_said(record)}", err=True)
+        """Print one line; what can't be printed stops no handler."""
+        try:
+            if record.name not in self._told and not _has_other_handlers(self):
+                click.echo(f"{record.levelname.capitalize()}: {_said(record)}", err=True)
+        except Exception:  # noqa: BLE001 (as every handler of logging does)
+            self.handleError(record)
 
 
 LOG = TerminalLog()
@@ -65,5 +69,6 @@ def _said(record: logging.LogRecord) -> str:
     error = record.exc_info[1] if record.exc_info else None
     message = record.getMessage()
     if error is not None:
-        message = f"{message}: {type(error).__name__}: {redact(str(error))}"
+        said = "".join(traceback.format_exception_only(error))
+        message = f"{message}: {redact(said.strip())}"
     return one_line(message.partition("\n")[0])

@@ -14,6 +14,7 @@ from flask.cli import ScriptInfo
 
 from flask_paysafer import PaySafer
 from flask_paysafer.cli import paysafer_cli
+from flask_paysafer.cli.terminal import LOG
 from tests.cli.shop import SETTINGS, KitShop
 
 logger = logging.getLogger("flask_paysafer.webhooks.somewhere")
@@ -56,6 +57,28 @@ def test_logging_that_is_set_up_gets_everything_and_the_terminal_nothing(
 
     assert result.stderr == ""
     assert "second line" in log.stream.getvalue()
+
+
+class UnspeakableError(Exception):
+    """It fails at saying what it is."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+class Closed(io.StringIO):
+    """A terminal that has gone away."""
+
+    def write(self, _: str) -> int:
+        raise BrokenPipeError
+
+
+def test_what_cannot_be_said_stops_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    with LOG.shown():
+        for stream in (io.StringIO(), Closed()):
+            monkeypatch.setattr("sys.stderr", stream)
+            logger.error("Something failed", exc_info=UnspeakableError())
 
 
 def test_nothing_of_it_stays_behind(troubled: KitShop) -> None:

@@ -196,6 +196,17 @@ def test_the_sandbox_makes_every_type_happen(
     assert event_type in {event["type"] for event in sandbox.events()}
 
 
+def test_a_delivery_that_waits_for_the_next_one_is_told_as_such(
+    local_shop: Shop, sandbox: Sandbox
+) -> None:
+    with serving(local_shop.app) as url:
+        register(sandbox, f"{url}/not-here")
+        sandbox.fault("reorder-deliveries")
+        result = local_shop.trigger("customer.created")
+    assert f"{url}/not-here: not delivered yet" in result.output
+    assert result.exit_code == 1
+
+
 def test_deliveries_of_the_sandbox_are_told_with_their_answers(
     local_shop: Shop, sandbox: Sandbox
 ) -> None:

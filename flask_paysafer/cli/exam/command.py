@@ -67,7 +67,7 @@ def _examine(examiner: Examiner, url: str, *, as_json: bool) -> list[Grade]:
     if not as_json:
         return _examine_aloud(examiner, url)
     grades = list(_graded(examiner))
-    click.echo(json_of(url, grades))
+    click.echo(json_of(url, grades, not_tried=len(CASES) - len(grades)))
     return grades
 
 

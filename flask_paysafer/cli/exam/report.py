@@ -48,13 +48,14 @@ def summary_of(grades: Sequence[Grade]) -> str:
     return "\n" + click.style(text, fg="red" if counts["fail"] else "green", bold=True)
 
 
-def json_of(url: str, grades: Sequence[Grade]) -> str:
-    """Return the whole result as JSON."""
+def json_of(url: str, grades: Sequence[Grade], *, not_tried: int) -> str:
+    """Return the whole result as JSON; ``not_tried`` counts the cases that nobody was there for."""
     return json.dumps(
         {
             "url": url,
             "passed": not _count(grades, "fail"),
             "counts": {outcome: _count(grades, outcome) for outcome in _COLOURS},
+            "not_tried": not_tried,
             "cases": [_entry(grade) for grade in grades],
         },
         indent=2,

@@ -120,17 +120,24 @@ def _happen(state: AppState, order: at_sandbox.Order) -> None:
 def _tell(what: str, deliveries: list[dict[str, Any]]) -> None:
     click.echo(what)
     for delivery in deliveries:
-        last = delivery["attempts"][-1]
-        answer = last["error"] or f"answered {last['status_code']}"
-        click.echo(f"  {delivery['url']}: {answer}")
+        click.echo(f"  {delivery['url']}: {_answer_to(delivery)[1]}")
 
 
 def _check_taken(deliveries: list[dict[str, Any]]) -> None:
     """Fail for the first delivery that got no 2xx, so that a script notices, too."""
     for delivery in deliveries:
-        last = delivery["attempts"][-1]
-        if last["error"] or not 200 <= last["status_code"] < 300:
+        if not _answer_to(delivery)[0]:
             raise _not_taken(delivery["url"])
+
+
+def _answer_to(delivery: dict[str, Any]) -> tuple[bool, str]:
+    """Return whether the delivery was taken, and how it was answered at last."""
+    if not delivery["attempts"]:
+        return False, "not delivered yet"
+    last = delivery["attempts"][-1]
+    if last["error"]:
+        return False, last["error"]
+    return 200 <= last["status_code"] < 300, f"answered {last['status_code']}"
 
 
 def _not_taken(url: str) -> click.ClickException:
