@@ -10,9 +10,9 @@ neither SQLAlchemy nor httpx.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from threading import RLock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from flask import Flask, current_app
 
@@ -41,7 +41,7 @@ OperatorCheck = Callable[[], object]
 _KEY = "paysafer"
 
 
-@dataclass
+@dataclass(eq=False)
 class MerchantCode:
     """What the merchant registered on the extension: the same for every app that has it."""
 
@@ -50,8 +50,7 @@ class MerchantCode:
     operator_check: OperatorCheck | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClientOptions:
+class ClientOptions(NamedTuple):
     """What the settings can't say of the API client."""
 
     transport: Any = None
@@ -59,7 +58,7 @@ class ClientOptions:
     hooks: Sequence[Any] = ()
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class AppState:
     """This app's objects of one extension."""
 
@@ -69,8 +68,8 @@ class AppState:
     make_dispatcher: Callable[[AppState], Dispatcher]
     client_options: ClientOptions = field(default_factory=ClientOptions)
     db: Any = None
-    _lock: RLock = field(default_factory=RLock, repr=False)
-    _built: dict[str, Any] = field(default_factory=dict, repr=False)
+    _lock: RLock = field(default_factory=RLock)
+    _built: dict[str, Any] = field(default_factory=dict)
 
     @property
     def registry(self) -> HandlerRegistry:
@@ -133,8 +132,8 @@ class AppState:
                 "The app's API client was used already. Join the app to the sandbox right after "
                 "the app is made."
             )
-        self.client_options = replace(
-            self.client_options, transport=transport, async_transport=async_transport
+        self.client_options = self.client_options._replace(
+            transport=transport, async_transport=async_transport
         )
 
     def _once(self, name: str, make: Callable[[], T]) -> T:

@@ -14,7 +14,7 @@ SCRIPT = "paysafer-checkout.js"
 _TYPES = {STYLE: "text/css; charset=utf-8", SCRIPT: "text/javascript; charset=utf-8"}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Asset:
     """One file as it is served."""
 

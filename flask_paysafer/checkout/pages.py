@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from ..inbox.attempts import Attempt
 from .orders import CheckoutOrder
 from .phases import SETTLED, Phase
 from .texts import Texts
+
+if TYPE_CHECKING:
+    from ..inbox.attempts import Attempt
 
 SCRIPT_TEXTS = (
     "paying",
@@ -78,7 +81,7 @@ def notice_for(attempt: Attempt | None, texts: Texts) -> str:
     return texts(name if name in _REASONS else "declined")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Form:
     """What ``paysafer/form.html`` shows."""
 
@@ -117,7 +120,7 @@ class Form:
         return json.dumps({name: self.text(name) for name in SCRIPT_TEXTS}, ensure_ascii=False)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Page:
     """What ``paysafer/base_checkout.html`` and ``paysafer/state.html`` show."""
 

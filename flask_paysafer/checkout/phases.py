@@ -6,10 +6,12 @@ rule that a sum which is not the order's is never shown as paid.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from ..inbox.attempts import Attempt
 from .orders import CheckoutOrder
+
+if TYPE_CHECKING:
+    from ..inbox.attempts import Attempt
 
 Phase = Literal[
     "open", "checking", "processing", "action", "confirm", "paid", "authorised", "mismatch"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from flask import g, render_template, url_for
 from markupsafe import Markup
 
 from ..config import Config
 from ..errors import ConfigurationError
-from ..inbox.attempts import Attempt
 from ..keys import check_publishable_key
 from .assets import SCRIPT, STYLE, asset
 from .csrf import csrf_fields
@@ -17,6 +17,9 @@ from .orders import CheckoutOrder
 from .pages import Form, Page, notice_for
 from .phases import phase_of
 from .texts import Texts
+
+if TYPE_CHECKING:
+    from ..inbox.attempts import Attempt
 
 _EMITTED = "_paysafer_scripts_emitted"
 _FORMS = "_paysafer_forms"

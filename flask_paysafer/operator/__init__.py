@@ -1,5 +1,5 @@
 """The operator page: what came in, what became of it, and a second try."""
 
-from .views import Desk, add_operator_routes
+from .routes import Desk, add_operator_routes
 
 __all__ = ["Desk", "add_operator_routes"]

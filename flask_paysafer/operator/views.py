@@ -9,14 +9,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import wraps
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from flask import (
-    Blueprint,
     Response,
     abort,
     flash,
@@ -33,13 +30,11 @@ from ..inbox.errors import InboxUnavailableError
 from ..inbox.records import STATES
 from ..webhooks.calling import call
 from .chart import HEIGHT, WIDTH, draw
+from .routes import Desk
 
 if TYPE_CHECKING:
     from ..inbox.browse import EventStory
     from ..inbox.filters import EventFilter
-    from ..inbox.store import Inbox
-    from ..webhooks.dispatch import Dispatcher
-    from ..webhooks.replaying import OneHandler
 
 logger = logging.getLogger(__name__)
 
@@ -57,71 +52,34 @@ _POLICY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What the page works with. Everything is asked for late, at the first request.
-
-    :param may_enter: Returns the merchant's function that says who may see the page,
-        or None where there is none.
-    """
-
-    name: str
-    inbox: Callable[[], Inbox]
-    dispatcher: Callable[[], Dispatcher]
-    one_handler: Callable[[], OneHandler]
-    may_enter: Callable[[], Callable[[], object] | None]
-
-
-def add_operator_routes(blueprint: Blueprint, desk: Desk) -> None:
-    """Add the page's routes and templates to the extension's blueprint."""
-    views = _Views(desk)
-    add = blueprint.add_url_rule
-    # Without a redirect to the slash: that would tell that there is such a page.
-    add("/operator/", "operator", views.guarded(views.events), strict_slashes=False)
-    add("/operator/events/<int:key>", "operator_event", views.guarded(views.event))
-    add(
-        "/operator/events/<int:key>/replay",
-        "operator_replay",
-        views.guarded(views.replay),
-        methods=["POST"],
-    )
-    add(
-        "/operator/events/<int:key>/quarantine",
-        "operator_quarantine",
-        views.guarded(views.quarantine),
-        methods=["POST"],
-    )
-    add("/operator/style.css", "operator_style", views.guarded(_style))
-    # A blueprint of its own, for templates can't be added to one that exists.
-    blueprint.register_blueprint(
-        Blueprint("operator_templates", __name__, template_folder="templates")
-    )
-
-
 View = Callable[..., AnyResponse]
 
 
-class _Views:
+class Views:
+    """The page's views, by name: those who may not enter find no such page."""
+
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._views: dict[str, View] = {
+            "operator": self.events,
+            "operator_event": self.event,
+            "operator_replay": self.replay,
+            "operator_quarantine": self.quarantine,
+            "operator_style": _style,
+        }
 
-    def guarded(self, view: View) -> View:
-        """Return the view for those who may enter; for others there is no such page."""
-
-        @wraps(view)
-        def guarded(**arguments: Any) -> AnyResponse:
-            if not self._is_admitted():
-                abort(404)
-            if request.method == "POST" and not is_genuine(request.form):
-                abort(400, "The form has expired. Go back, reload the page and try again.")
-            try:
-                answer = view(**arguments)
-            except InboxUnavailableError as error:
-                answer = make_response(f"The inbox can't be read: {error}\n", 503)
-                answer.mimetype = "text/plain"
-            return _private(answer)
-
-        return guarded
+    def answer(self, name: str, arguments: dict[str, Any]) -> AnyResponse:
+        """Return what the view called ``name`` answers to those who may enter."""
+        if not self._is_admitted():
+            abort(404)
+        if request.method == "POST" and not is_genuine(request.form):
+            abort(400, "The form has expired. Go back, reload the page and try again.")
+        try:
+            answer = self._views[name](**arguments)
+        except InboxUnavailableError as error:
+            answer = make_response(f"The inbox can't be read: {error}\n", 503)
+            answer.mimetype = "text/plain"
+        return _private(answer)
 
     def _is_admitted(self) -> bool:
         check = self._desk.may_enter()
@@ -155,6 +113,7 @@ class _Views:
             counts=browser.counts(),
             waiting=browser.oldest_due(),
             chart=draw(browser.timeline(since=now - hours * 3_600_000, until=now, buckets=_BARS)),
+            chart_size=(WIDTH, HEIGHT),
             span=span if span in SPANS else "24h",
             older=rows[-1].key if len(rows) == _PAGE else None,
         )
@@ -203,7 +162,6 @@ class _Views:
             states=STATES,
             spans=SPANS,
             moment=_moment,
-            chart_size=(WIDTH, HEIGHT),
             **values,
         )
         return make_response(text)

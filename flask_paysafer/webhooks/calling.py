@@ -14,8 +14,6 @@ from typing import Any
 
 from flask import Flask
 
-from ..redaction import redact
-
 logger = logging.getLogger(__name__)
 
 _LONGEST_MESSAGE = 4000
@@ -82,6 +80,8 @@ def describe(error: BaseException) -> str:
 
     The message may quote a statement's parameters: cards, keys and addresses are taken out.
     """
+    from ..redaction import redact  # not before there is something to store
+
     said = "".join(traceback.format_exception_only(error)).strip()
     summary = redact(said, limit=_LONGEST_MESSAGE)
     frames = traceback.extract_tb(error.__traceback__)

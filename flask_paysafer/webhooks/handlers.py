@@ -10,8 +10,7 @@ import difflib
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from ..errors import ConfigurationError
 from ..resources import EVENT_TYPES
@@ -24,8 +23,7 @@ LONGEST_NAME = 200
 _PATTERN = re.compile(r"\*|[a-z0-9_]+(\.[a-z0-9_]+)*(\.\*)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Handler:
+class Handler(NamedTuple):
     """One registered function."""
 
     name: str
@@ -92,7 +90,7 @@ class HandlerRegistry:
                     "handlers apart by name: give one of them a name of its own, "
                     '@paysafer.on(…, name="…").'
                 )
-            handler = replace(handler, patterns=_union(known.patterns, handler.patterns))
+            handler = handler._replace(patterns=_union(known.patterns, handler.patterns))
         self._handlers[handler.name] = handler
 
     def for_type(self, event_type: str) -> list[Handler]:

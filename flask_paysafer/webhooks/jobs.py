@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from blinker import NamedSignal
 from flask import Flask
@@ -18,8 +17,7 @@ from .handlers import LONGEST_NAME, HandlerRegistry, name_of
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One thing to run for an event, under a name in the ledger."""
 
     name: str
