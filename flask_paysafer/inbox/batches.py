@@ -40,7 +40,7 @@ class Batches:
 
     def due_keys(self, at_most: int) -> list[int]:
         """Return the keys of events that are due, the longest waiting first."""
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             return list(connection.scalars(self._due, {"at_most": at_most}))
 
     def take(self, at_most: int) -> list[Stored]:

@@ -107,7 +107,7 @@ class Browser:
         :param before: Only events with a smaller key: the last one's, for the next page.
         """
         event = self._tables.event
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             conditions = self._conditions(connection, wanted)
             if before is not None:
                 conditions.append(event.c.key < before)
@@ -126,13 +126,13 @@ class Browser:
     ) -> dict[int, Trouble]:
         """Return what failed of these events, by key, in one query for each page of them."""
         keys = [row.key for row in rows]
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             return troubles_of(connection, self._tables, keys, handler=handler)
 
     def count(self, wanted: EventFilter) -> int:
         """Return how many events are asked for."""
         query = select(func.count()).select_from(self._tables.event)
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             conditions = self._conditions(connection, wanted)
             return connection.execute(query.where(*conditions)).scalar_one()
 
@@ -183,7 +183,7 @@ class Browser:
     def _story(self, is_it: ColumnElement[bool]) -> EventStory | None:
         event = self._tables.event
         query = select(*self._columns, event.c.payload).where(self._is_mine, is_it)
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             found = connection.execute(query).one_or_none()
             if found is None:
                 return None
@@ -207,7 +207,7 @@ class Browser:
         """Return how many of the events that are asked for are in each state."""
         event = self._tables.event
         query = select(event.c.state, func.count()).group_by(event.c.state)
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             conditions = self._conditions(connection, wanted)
             found = {row[0]: row[1] for row in connection.execute(query.where(*conditions))}
         return {state: found.get(state, 0) for state in STATES}
@@ -221,13 +221,13 @@ class Browser:
             event.c.due_at <= now_ms(),
             *wanted.conditions(event),
         )
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             waited = connection.scalar(query)
         return None if waited is None else waited / 1000
 
     def now(self) -> int:
         """Return the database's time in UTC milliseconds."""
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             return connection.execute(select(now_ms())).scalar_one()
 
     def timeline(self, *, since: int, until: int, buckets: int) -> list[Bucket]:
@@ -237,7 +237,7 @@ class Browser:
         # Integer division differs between the databases; what is left after % does not.
         offset = event.c.received_at - since
         begins = (event.c.received_at - offset % span).label("begins")
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             conditions = self._conditions(connection, EventFilter(since=since, until=until))
             query = (
                 select(begins, event.c.state, func.count())

@@ -86,7 +86,7 @@ class CheckoutStore:
 
     def _first(self, chosen: Select[Any], within: Connection | None = None) -> Attempt | None:
         if within is None:
-            with self._database.reading() as connection:
+            with self._database.connected() as connection:
                 row = connection.execute(chosen).first()
         else:
             row = within.execute(chosen).first()
@@ -133,7 +133,7 @@ class CheckoutStore:
         with self._database.transaction() as connection:
             row = {"account": self._account, "reference": reference, "shop": default, "attempts": 0}
             self._insert_order(connection, row)
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             shop: str = connection.execute(
                 select(self._orders.c.shop).where(
                     self._orders.c.account == self._account,
@@ -283,6 +283,6 @@ class CheckoutStore:
             attempts.number != attempt.number,
             attempts.state == "succeeded",
         )
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             payment_id: str | None = connection.execute(other.limit(1)).scalar()
         return payment_id

@@ -94,18 +94,18 @@ class Claims:
         claim = self.take(key)
         if claim is None:
             return None
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             row = connection.execute(self._read, {"event_key": key}).one()
         return stored_in(row, self._seal)._replace(claim=claim)
 
     def _can_be_taken(self, key: int) -> bool:
         # Only reads: on SQLite a handler may hold the one right to write.
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             return connection.scalar(self._is_free, {"event_key": key}) is not None
 
     def state_of(self, key: int) -> State | None:
         """Return the event's state now; None if it was pruned."""
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             state: State | None = connection.scalar(self._state, {"event_key": key})
         return state
 

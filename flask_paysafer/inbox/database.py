@@ -8,10 +8,10 @@ they hold payloads.
 from __future__ import annotations
 
 import re
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cached_property
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import Connection, Engine, literal_column
@@ -91,56 +91,89 @@ class Database:
             yield connection
 
     @contextmanager
-    def single_write(self) -> Iterator[Connection]:
-        """Give a connection for exactly one statement that is committed as it is carried out.
+    def connected(self) -> Iterator[Connection]:
+        """Give a connection to read with, and for what :meth:`committing` says.
 
-        On PostgreSQL that is one trip to the server where a transaction takes three.
+        On PostgreSQL it commits each statement as it is carried out: one trip to the server
+        where a transaction takes three.
         """
-        if self.dialect != "postgresql":
-            with self.transaction() as connection:
-                yield connection
-            return
-        with translated_errors(), self._direct.connect() as connection:
+        with translated_errors(), self.engine.connect() as connection, self._mode(connection):
             yield connection
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """Give a connection for reading."""
-        engine = self._direct if self.dialect == "postgresql" else self.engine
-        with translated_errors(), engine.connect() as connection:
-            yield connection
+    def _mode(self, connection: Connection) -> AbstractContextManager[None]:
+        return _each_committed(connection) if self.dialect == "postgresql" else nullcontext()
 
-    @cached_property
-    def _direct(self) -> Engine:
-        # Shares the engine's pool; psycopg changes the mode without asking the server.
-        return self.engine.execution_options(isolation_level="AUTOCOMMIT")
+    def committing(self, connection: Connection) -> AbstractContextManager[Any]:
+        """Commit the one statement of the block, on a connection from :meth:`connected`."""
+        if self.dialect == "postgresql":
+            return nullcontext()
+        connection.rollback()  # what was read before has begun a transaction
+        return connection.begin()
+
+    def committing_relaxed(self, connection: Connection) -> AbstractContextManager[Any]:
+        """As :meth:`committing`, for what a power cut may undo: good to know, no more.
+
+        On the merchant's own SQLite engine it is an ordinary commit: without a write-ahead
+        log, weaker synchronisation could damage the file. PostgreSQL is told by
+        :meth:`relaxed`.
+        """
+        if self.dialect == "sqlite" and self.is_own:
+            return _unsynchronised(connection)
+        return self.committing(connection)
 
     def relaxed(self, statement: Insert) -> Insert | ReturningInsert[Any]:
-        """Return the statement as :meth:`relaxed_write` is to carry it out."""
+        """Return the statement as :meth:`committing_relaxed` is to commit it."""
         if self.dialect != "postgresql":
             return statement
         # Said in the statement itself, it holds for its own commit and saves three trips.
         return statement.returning(literal_column("set_config('synchronous_commit', 'off', true)"))
 
     @contextmanager
-    def relaxed_write(self) -> Iterator[Connection]:
-        """Give a connection for one statement that a power cut may undo: good to know, no more.
+    def single_write(self) -> Iterator[Connection]:
+        """Give a connection for exactly one statement, and commit it."""
+        with self.connected() as connection, self.committing(connection):
+            yield connection
 
-        On the merchant's own SQLite engine it is an ordinary one: without a write-ahead
-        log, weaker synchronisation could damage the file.
-        """
-        if not (self.dialect == "sqlite" and self.is_own):
-            with self.single_write() as connection:
-                yield connection
-            return
-        with translated_errors(), self.engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA synchronous = NORMAL")
+
+@contextmanager
+def _each_committed(connection: Connection) -> Iterator[None]:
+    """Have the driver commit each statement; every PostgreSQL driver has this switch.
+
+    SQLAlchemy's AUTOCOMMIT turns it too, through events that cost as much as a statement.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    lost = connection.dialect.loaded_dbapi.Error
+    before = driver.autocommit
+    try:
+        driver.autocommit = True
+    except lost as error:
+        connection.invalidate()
+        raise _unavailable(error) from None
+    try:
+        yield
+    finally:
+        if not connection.invalidated:
             try:
-                yield connection
-                connection.commit()
-            finally:
-                connection.rollback()
-                connection.exec_driver_sql("PRAGMA synchronous = FULL")
+                driver.autocommit = before
+            except lost:
+                connection.invalidate()  # nobody may get it as it is
+
+
+@contextmanager
+def _unsynchronised(connection: Connection) -> Iterator[None]:
+    """Begin a transaction on the inbox's own SQLite file whose commit does not wait for the disk.
+
+    A power cut may undo it, but damages nothing.
+    """
+    connection.rollback()  # what was read before has begun a transaction
+    # By the driver's own connection: through SQLAlchemy the two cost as much as the write.
+    driver: Any = connection.connection.dbapi_connection
+    driver.execute("PRAGMA synchronous = NORMAL")
+    try:
+        with connection.begin():
+            yield
+    finally:
+        driver.execute("PRAGMA synchronous = FULL")
 
 
 @contextmanager
@@ -151,6 +184,8 @@ def translated_errors() -> Iterator[None]:
     except IntegrityError:
         raise
     except DBAPIError as error:
+        raise _unavailable(error.orig) from None
+    except sqlite3.Error as error:  # of the statements that its driver is asked directly
         raise _unavailable(error) from None
     except PoolTimeoutError:
         raise InboxUnavailableError(
@@ -165,13 +200,13 @@ _NOT_SET_UP = re.compile(
 """What SQLite, PostgreSQL and MariaDB say of tables; of a role or database they say it alike."""
 
 
-def _unavailable(error: DBAPIError) -> InboxUnavailableError:
-    text = str(error.orig).partition("\n")[0]
+def _unavailable(error: BaseException | None) -> InboxUnavailableError:
+    text = str(error).partition("\n")[0]
     if _NOT_SET_UP.search(text):
         return InboxUnavailableError(
             f"The inbox's tables are not all there ({text}). Run `flask paysafer init-db`, "
             "or, where Flask-Migrate makes them, `flask db migrate` and `flask db upgrade`."
         )
     return InboxUnavailableError(
-        f"The inbox's database can't be used: {type(error.orig).__name__}: {text}"
+        f"The inbox's database can't be used: {type(error).__name__}: {text}"
     )

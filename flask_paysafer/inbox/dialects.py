@@ -34,7 +34,8 @@ def insert_absent(dialect: str, table: Table, values: Mapping[str, Any]) -> Inse
     statement = Prepared(built.on_conflict_do_nothing().returning(key))
 
     def run(connection: Connection, row: Mapping[str, Any]) -> Any:
-        return statement.execute(connection, row).scalar()
+        added = statement.first(connection, row)
+        return None if added is None else added[0]
 
     return run
 

@@ -119,14 +119,14 @@ class Facts:
 
     def _standing_key(self, fact: Fact) -> int | None:
         found = select(self._fact.c.event_key).where(self._is_it, self._fact.c.stands)
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             key: int | None = connection.scalar(found, _asked(fact))
         return key
 
     def _may_have_any(self) -> bool:
         now = self._clock()
         if now - self._looked_at >= NOTICE:
-            with self._database.reading() as connection:
+            with self._database.connected() as connection:
                 self._has_any = connection.scalar(self._any) is not None
             self._looked_at = now
         return self._has_any
@@ -136,7 +136,7 @@ class Facts:
         if object_id is None:
             return ()
         asked = {"of_type": event.type, "of_object": object_id}
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             return connection.execute(self._of_object, asked).all()
 
     def propose(self, fact: Fact, *, seen_at: int) -> None:
@@ -186,7 +186,7 @@ class Facts:
             .where(fact.c.account == self._account, fact.c.object_id.in_(object_ids))
             .where(fact.c.stands)
         )
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             rows = connection.execute(query).all()
         return {Fact(*row[:3]): (row.event_key, row.state) for row in rows}
 
@@ -216,7 +216,7 @@ class Facts:
                 yield Fact(row.type, row.object_id, sums.get(row.key, 0))
 
     def _page(self, query: Any, first_key: int) -> Sequence[Row[Any]]:
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             return connection.execute(query, {"from_key": first_key}).all()
 
     def _refunded(self, keys: list[int]) -> dict[int, int]:
@@ -225,7 +225,7 @@ class Facts:
             return {}
         event = self._database.tables.event
         bodies = select(event.c.key, event.c.payload, event.c.encrypted)
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             rows = connection.execute(bodies.where(event.c.key.in_(keys))).all()
         return {row.key: self._sum_in(row) for row in rows}
 

@@ -74,7 +74,7 @@ class Ledger:
 
     def done_handlers(self, key: int) -> set[str]:
         """Return the names of the handlers that are done with the event."""
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             return set(connection.scalars(self._done, {"event_key": key}))
 
     def enter(
@@ -99,7 +99,7 @@ class Ledger:
 
     def close(self, connection: Connection, claim: Claim) -> bool:
         """Mark the event done; False if the claim was lost to another worker."""
-        return self._finish.execute(connection, _held(claim)).rowcount == 1
+        return self._finish.change(connection, _held(claim)) == 1
 
     def note_done(
         self,
@@ -134,7 +134,7 @@ class Ledger:
             "why": skipped,
         }
         with self._database.single_write() as connection:
-            return bool(self._both.execute(connection, row).scalar())
+            return bool(self._both.first(connection, row)[0])
 
     @cached_property
     def _both(self) -> Prepared:

@@ -1,7 +1,8 @@
 """Receive events: each is stored once, and every later delivery of it is counted.
 
-PostgreSQL does it in one statement, for there a trip to the server costs more than
-what is done at its end.
+PostgreSQL does it in one statement, for there a trip to the server costs more than what
+is done at its end. SQLite is asked first whether it knows the event: reading waits for
+nobody, and a delivery that comes again need not write before it is known.
 """
 
 from __future__ import annotations
@@ -10,7 +11,18 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from sqlalchemy import CTE, Connection, Select, bindparam, exists, insert, null, select, union_all
+from sqlalchemy import (
+    CTE,
+    Connection,
+    Insert,
+    Select,
+    bindparam,
+    exists,
+    insert,
+    null,
+    select,
+    union_all,
+)
 from sqlalchemy.dialects import postgresql
 
 from .clock import now_ms
@@ -52,42 +64,50 @@ class Receipts:
         :returns: None if the event was pruned in between; nothing was stored.
         :raises InboxUnavailableError: if the database can't be used; nothing was stored.
         """
-        if self._database.dialect == "postgresql":
-            return self._receive_at_once(row) or self._recognise(row)
         if self._database.has_one_writer and (known := self._recognise(row)) is not None:
             return known
-        with self._database.transaction() as connection:
-            key: int | None = self.insert(connection, row)
-            found = self._look_up(connection, row) if key is None else None
-        return key or self._counted(found, row)
+        if self._database.dialect == "postgresql":
+            return self._receive_at_once(row) or self._recognise(row)
+        with self._database.connected() as connection:
+            if self._database.dialect == "sqlite":
+                known = self._look_up(connection, row)
+                if known is not None:
+                    return self._counted(connection, known, row)
+            with self._database.committing(connection):
+                key: int | None = self.insert(connection, row)
+        return key or self._recognise(row)
 
     def count(self, known: Known, verified_with: str | None) -> None:
         """Note one more delivery of the event, unless that would have to wait for its handler."""
+        with self._database.connected() as connection:
+            self._count(connection, known, verified_with)
+
+    def _count(self, connection: Connection, known: Known, verified_with: str | None) -> None:
         if known.state == "processing" and self._database.has_one_writer:
             return
         row = {"event_key": known.key, "found": known.state, "verified_with": verified_with}
-        with self._database.relaxed_write() as connection:
-            self._note.execute(connection, row)
+        with self._database.committing_relaxed(connection):
+            self._note.change(connection, row)
 
     def _recognise(self, row: Row) -> Known | None:
-        with self._database.reading() as connection:
-            found = self._look_up(connection, row)
-        return self._counted(found, row)
+        with self._database.connected() as connection:
+            known = self._look_up(connection, row)
+            return None if known is None else self._counted(connection, known, row)
 
     def _look_up(self, connection: Connection, row: Row) -> Known | None:
-        found = self._find.execute(connection, {"event_id": row["event_id"]}).one_or_none()
+        found = self._find.first(connection, {"event_id": row["event_id"]})
         return None if found is None else Known._make(found)
 
-    def _counted(self, known: Known | None, row: Row) -> Known | None:
+    def _counted(self, connection: Connection, known: Known, row: Row) -> Known:
         """Count the delivery if the body is the one that is known."""
-        if known is not None and known.digest == row["digest"]:
-            self.count(known, row["verified_with"])
+        if known.digest == row["digest"]:
+            self._count(connection, known, row["verified_with"])
         return known
 
     def _receive_at_once(self, row: Row) -> int | Known | None:
         """As :meth:`receive`; None too while another worker is storing the same event."""
         with self._database.single_write() as connection:
-            found = self._at_once.execute(connection, row).one_or_none()
+            found = self._at_once.first(connection, row)
         if found is None:
             return None
         return int(found.key) if found.state is None else Known._make(found)
@@ -108,18 +128,18 @@ class Receipts:
         entering = postgresql.insert(event).values({**given, **self._times()})
         entered = entering.on_conflict_do_nothing().returning(event.c.key).cte("entered")
         known = self._known().where(~exists(select(entered.c.key))).cte("known")
-        noted = self._noting(known).cte("noted")
+        noted = self._database.relaxed(self._noting(known)).cte("noted")
         new = select(entered.c.key, null().label("state"), null().label("digest"))
         return Prepared(union_all(new, select(*known.c)).add_cte(noted))
 
-    def _noting(self, known: CTE) -> Any:
+    def _noting(self, known: CTE) -> Insert:
         delivery = self._database.tables.delivery
         verified_with = bindparam("verified_with", type_=delivery.c.verified_with.type)
         deliveries = select(known.c.key, known.c.state, now_ms(), verified_with).where(
             known.c.digest == bindparam("digest", type_=known.c.digest.type)
         )
         columns = ["event_key", "found", "delivered_at", "verified_with"]
-        return self._database.relaxed(insert(delivery).from_select(columns, deliveries))
+        return insert(delivery).from_select(columns, deliveries)
 
     def _known(self) -> Select[Any]:
         event = self._database.tables.event

@@ -142,7 +142,7 @@ class Inbox:
 
     def _holds_same(self, event_id: str, payload: bytes) -> bool:
         """Whether the stored body holds the same JSON, written in another way."""
-        with self.database.reading() as connection:
+        with self.database.connected() as connection:
             stored = connection.execute(self._find_body, {"event_id": event_id}).one()
         try:
             known = self.seal.open(stored.payload, encrypted=stored.encrypted)

@@ -96,7 +96,7 @@ class Upkeep:
     def remove(self, event_ids: Sequence[str]) -> int:
         """Delete these events, but for those that a worker has, and return how many there were."""
         wanted = self._find_free.where(self._database.tables.event.c.event_id.in_(event_ids))
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             keys = [*connection.scalars(wanted)]
         return self._delete(keys, self._is_free)
 
@@ -134,7 +134,7 @@ class Upkeep:
         query = select(attempt.c.reference, attempt.c.number).where(
             attempt.c.account == self._account, attempt.c.request.is_not(None)
         )
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             return connection.execute(query).all()
 
     def _renew(

@@ -79,7 +79,7 @@ class Watermarks:
 
     def is_past(self, mark: Mark) -> bool:
         """Whether a newer event was handled, as of now."""
-        with self._database.reading() as connection:
+        with self._database.connected() as connection:
             newest: int | None = connection.scalar(self._read, _here(mark))
         return newest is not None and newest > mark.created
 

@@ -65,7 +65,7 @@ def _last_uses(inbox: Inbox) -> dict[str, datetime]:
         .where(event.c.account == inbox.account)
         .group_by(delivery.c.verified_with)
     )
-    with inbox.database.reading() as connection:
+    with inbox.database.connected() as connection:
         rows = [*connection.execute(first), *connection.execute(again)]
     uses: dict[str, datetime] = {}
     for label, moment in rows:

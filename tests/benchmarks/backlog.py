@@ -80,7 +80,7 @@ def measure(effort: Effort) -> Iterator[Finding]:
 
 def _last_done(app: Flask) -> float:
     database = get_state(app).inbox.database
-    with app.app_context(), database.reading() as connection:
+    with app.app_context(), database.connected() as connection:
         latest: int = connection.execute(
             select(func.max(database.tables.event.c.finished_at))
         ).scalar_one()

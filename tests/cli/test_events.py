@@ -460,7 +460,7 @@ def test_prune_keeps_what_failed(shop: Shop) -> None:
     shop.run("events", "prune", "--older-than", "0s", "--state", "failed", "--yes")
     assert listed(shop) == []
     inbox = get_state(shop.app).inbox
-    with inbox.database.reading() as connection:
+    with inbox.database.connected() as connection:
         for table in inbox.database.tables.all()[:4]:
             assert connection.execute(table.select()).all() == []
 

@@ -237,7 +237,7 @@ def test_encrypts_the_words_of_the_call(make_store: MakeStore) -> None:
     store.shop_of("1234", default="5h0p")
     begun = an_attempt(request={"receipt_email": "customer@example.com"})
     store.begin(begun, lease=30)
-    with store._database.reading() as connection:
+    with store._database.connected() as connection:
         stored = connection.execute(
             select(store._attempts.c.request).where(store._attempts.c.account == store._account)
         ).scalar_one()
@@ -298,7 +298,7 @@ def test_of_many_workers_at_once_one_takes_over(make_store: MakeStore) -> None:
 
 def test_the_databases_clock_is_used(store: CheckoutStore) -> None:
     store.begin(an_attempt(), lease=30)
-    with store._database.reading() as connection:
+    with store._database.connected() as connection:
         now = connection.execute(select(now_ms())).scalar_one()
     attempt = store.current("1234")
     assert attempt is not None

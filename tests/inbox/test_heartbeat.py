@@ -48,7 +48,7 @@ def test_renewing_moves_the_end_of_the_lease(make_inbox: MakeInbox) -> None:
     assert longer.claims.renew(claim._replace(fence=2)) is False
 
     event = inbox.database.tables.event
-    with inbox.database.reading() as connection:
+    with inbox.database.connected() as connection:
         row = connection.execute(event.select().where(event.c.key == claim.key)).one()
     assert row.due_at - row.received_at > 900_000
 

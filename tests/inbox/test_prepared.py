@@ -45,26 +45,38 @@ def rows(connection: Connection) -> list[tuple[object, ...]]:
 
 def test_takes_the_values_that_come_with_it_and_those_it_holds(connection: Connection) -> None:
     add = Prepared(insert(THINGS).values(name="held"))
-    add.execute(connection, {"key": 1, "is_new": True, "body": b"\x00\xff"})
+    add.change(connection, {"key": 1, "is_new": True, "body": b"\x00\xff"})
     assert rows(connection) == [(1, "held", True, b"\x00\xff")]
 
 
 def test_the_same_statement_can_be_given_other_columns(connection: Connection) -> None:
     add = Prepared(insert(THINGS))
-    add.execute(connection, {"key": 1, "name": "one"})
-    add.execute(connection, {"key": 2, "is_new": False})
+    add.change(connection, {"key": 1, "name": "one"})
+    add.change(connection, {"key": 2, "is_new": False})
     assert rows(connection) == [(1, "one", None, None), (2, None, False, None)]
 
 
 def test_tells_how_many_rows_an_update_met(connection: Connection) -> None:
     connection.execute(insert(THINGS), [{"key": 1}, {"key": 2}])
     rename = Prepared(update(THINGS).where(THINGS.c.key == bindparam("k")).values(name="new"))
-    assert [rename.execute(connection, {"k": key}).rowcount for key in (2, 3)] == [1, 0]
+    assert [rename.change(connection, {"k": key}) for key in (2, 3)] == [1, 0]
 
 
-def test_gives_rows_back(connection: Connection) -> None:
+def test_gives_the_first_row_back(connection: Connection) -> None:
     add = Prepared(insert(THINGS).returning(THINGS.c.key, THINGS.c.name))
-    assert tuple(add.execute(connection, {"name": "one"}).one()) == (1, "one")
+    assert tuple(add.first(connection, {"name": "one"})) == (1, "one")
+
+
+def test_gives_nothing_back_where_there_is_no_row(connection: Connection) -> None:
+    find = Prepared(select(THINGS).where(THINGS.c.key == bindparam("k")))
+    assert find.first(connection, {"k": 1}) is None
+
+
+def test_is_part_of_the_transaction_that_it_is_run_in(connection: Connection) -> None:
+    connection.commit()
+    Prepared(insert(THINGS)).change(connection, {"key": 1})
+    connection.rollback()
+    assert rows(connection) == []
 
 
 def test_keeps_to_the_schema_that_a_connection_is_told_to_use(connection: Connection) -> None:
@@ -73,6 +85,6 @@ def test_keeps_to_the_schema_that_a_connection_is_told_to_use(connection: Connec
     tenants = connection.execution_options(schema_translate_map={None: "tenant"})
     THINGS.metadata.create_all(tenants)
     add = Prepared(insert(THINGS))
-    add.execute(tenants, {"key": 7})
+    add.change(tenants, {"key": 7})
     assert connection.execute(text("SELECT key FROM tenant.thing")).scalars().all() == [7]
     assert connection.execute(text("SELECT key FROM main.thing")).scalars().all() == []

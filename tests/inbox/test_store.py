@@ -27,7 +27,7 @@ def rows(inbox: Inbox) -> list[tuple[str, str]]:
     """Return id and state of every event of the inbox's account."""
     event = inbox.database.tables.event
     query = select(event.c.event_id, event.c.state).where(event.c.account == inbox.account)
-    with inbox.database.reading() as connection:
+    with inbox.database.connected() as connection:
         return [(row.event_id, row.state) for row in connection.execute(query)]
 
 
@@ -35,7 +35,7 @@ def deliveries(inbox: Inbox, key: int) -> int:
     """Return how often an event came again."""
     delivery = inbox.database.tables.delivery
     query = select(func.count()).where(delivery.c.event_key == key)
-    with inbox.database.reading() as connection:
+    with inbox.database.connected() as connection:
         return int(connection.scalar(query) or 0)
 
 
@@ -153,7 +153,7 @@ def test_payload_is_encrypted_at_rest(make_inbox: MakeInbox) -> None:
     record(inbox, body)
 
     event = inbox.database.tables.event
-    with inbox.database.reading() as connection:
+    with inbox.database.connected() as connection:
         stored = connection.scalar(select(event.c.payload).where(event.c.account == inbox.account))
     assert stored is not None
     assert b"customer@example.com" not in stored

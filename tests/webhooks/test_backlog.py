@@ -78,7 +78,7 @@ def test_event_that_kills_every_worker_is_given_up(shop: Shop) -> None:
 
     assert backlog(shop).handle_lapsed() == (key, "failed")
     failure = shop.inbox.database.tables.failure
-    with shop.inbox.database.reading() as connection:
+    with shop.inbox.database.connected() as connection:
         error = connection.execute(select(failure.c.error)).scalar_one()
     assert "Every attempt ended without an outcome" in error
 

@@ -28,7 +28,7 @@ a thread where a loop runs."""
 def failures(shop: Shop) -> list[tuple[str, int, str]]:
     """Return handler, attempt and first line of every stored failure."""
     failure = shop.inbox.database.tables.failure
-    with shop.inbox.database.reading() as connection:
+    with shop.inbox.database.connected() as connection:
         return [
             (row.handler, row.attempt, row.error.splitlines()[0])
             for row in connection.execute(select(failure).order_by(failure.c.key))

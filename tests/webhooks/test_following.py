@@ -133,7 +133,7 @@ def test_the_real_event_does_nothing_again_and_says_why(shop: Shop, handled: lis
 
     assert handled == ["payment.completed:pay_1"]
     assert delivered.result == "done"
-    with shop.inbox.database.reading() as connection:
+    with shop.inbox.database.connected() as connection:
         event = shop.inbox.database.tables.event
         notes = dict(
             connection.execute(

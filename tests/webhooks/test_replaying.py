@@ -66,7 +66,7 @@ class Replays:
         """Return all that a worker goes by."""
         event = self.shop.inbox.database.tables.event
         query = event.select().where(event.c.key == self.key)
-        with self.shop.inbox.database.reading() as connection:
+        with self.shop.inbox.database.connected() as connection:
             found = connection.execute(query).one()
         return found.state, found.due_at, found.attempts, found.finished_at
 

@@ -39,7 +39,7 @@ def seen_by(shop: Shop) -> list[str]:
 def skipped(shop: Shop) -> list[str | None]:
     """Return why the ledger's rows were skipped, in the order of their events."""
     run = shop.inbox.database.tables.handler_run
-    with shop.inbox.database.reading() as connection:
+    with shop.inbox.database.connected() as connection:
         return list(connection.scalars(select(run.c.skipped).order_by(run.c.event_key)))
 
 

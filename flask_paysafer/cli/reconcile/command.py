@@ -74,7 +74,7 @@ def _go(
 ) -> None:
     inbox, wants = state.inbox, state.event_run.jobs.wants
     begun = inbox.browser.now()
-    with inbox.database.reading() as connection:
+    with inbox.database.connected() as connection:
         first_key = partial(inbox.browser.first_key_since, connection)
         from_key = first_key((place.since - _SLACK) * 1000)
         late_key = first_key(begun - _SLACK * 1000)
