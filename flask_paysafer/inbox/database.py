@@ -185,7 +185,8 @@ def translated_errors() -> Iterator[None]:
         raise
     except DBAPIError as error:
         raise _unavailable(error.orig) from None
-    except sqlite3.Error as error:  # of the statements that its driver is asked directly
+    # SQLite's driver is asked directly; pg8000 lets a lost connection's error through.
+    except (sqlite3.Error, OSError) as error:
         raise _unavailable(error) from None
     except PoolTimeoutError:
         raise InboxUnavailableError(
