@@ -55,4 +55,4 @@ def _flask_wtf_field() -> Markup:
 
 
 def _hidden(name: str, value: str) -> Markup:
-    return Markup('<input type="hidden" name="{}" value="{}">').format(name, value)
+    return Markup('<input type="hidden" name="%s" value="%s">') % (name, value)
