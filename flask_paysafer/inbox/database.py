@@ -8,7 +8,6 @@ they hold payloads.
 from __future__ import annotations
 
 import re
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -185,8 +184,7 @@ def translated_errors() -> Iterator[None]:
         raise
     except DBAPIError as error:
         raise _unavailable(error.orig) from None
-    # SQLite's driver is asked directly; pg8000 lets a lost connection's error through.
-    except (sqlite3.Error, OSError) as error:
+    except OSError as error:  # pg8000 lets a lost connection's through
         raise _unavailable(error) from None
     except PoolTimeoutError:
         raise InboxUnavailableError(

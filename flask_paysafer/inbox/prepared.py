@@ -1,10 +1,9 @@
 """Statements that every delivery needs, compiled once and handed to the driver as text.
 
 SQLAlchemy keeps compiled statements, but to find one again and to go through its
-parameters takes longer than SQLite takes to run it; so does what it makes of the result,
-and SQLite's driver, which has no lost connection to be looked after, is asked directly.
-This is for statements whose values drivers take and give as they are: text, numbers,
-bytes, booleans and None.
+parameters takes longer than SQLite takes to run it, and so does what it makes of the
+result. This is for statements whose values drivers take and give as they are: text,
+numbers, bytes, booleans and None.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import CompoundSelect, Connection, Delete, Insert, Select, Update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.dml import UpdateBase
 
 Statement = Insert | Update | Delete | Select[Any] | CompoundSelect[Any]
@@ -24,8 +24,6 @@ class _Compiled(NamedTuple):
     """The values that the statement itself holds."""
     order: list[str] | None
     """The parameters' names, where the driver counts them."""
-    is_direct: bool
-    """Whether the driver is asked, and not SQLAlchemy."""
 
 
 class _Result(Protocol):
@@ -60,24 +58,49 @@ class Prepared:
             return connection.execute(self._statement, row)
         names = tuple(row)
         compiled = self._compiled.get(names) or self._compile(connection, names)
-        values = {**compiled.fixed, **row}
-        if compiled.order is None:
-            return connection.exec_driver_sql(compiled.text, values)
-        counted = tuple([values[name] for name in compiled.order])
-        if compiled.is_direct:
-            return self._ask_driver(connection, compiled.text, counted)
-        return connection.exec_driver_sql(compiled.text, counted)
-
-    def _ask_driver(self, connection: Connection, text: str, values: tuple[Any, ...]) -> _Result:
+        values: Any = {**compiled.fixed, **row}
+        if compiled.order is not None:
+            values = tuple([values[name] for name in compiled.order])
         if self._writes and not connection.in_transaction():
             connection.begin()  # as SQLAlchemy does by itself, or its commit() would do nothing
-        result: _Result = connection.connection.cursor().execute(text, values)
-        return result
+        return ask_driver(connection, compiled.text, values)
 
     def _compile(self, connection: Connection, names: tuple[str, ...]) -> _Compiled:
         compiled: Any = self._statement.compile(connection, column_keys=[*names])
         fixed = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
-        is_direct = connection.dialect.driver == "pysqlite"
-        found = _Compiled(str(compiled), fixed, compiled.positiontup, is_direct)
+        found = _Compiled(str(compiled), fixed, compiled.positiontup)
         self._compiled[names] = found
         return found
+
+
+def ask_driver(connection: Connection, text: str, values: Any) -> _Result:
+    """Run a statement by the driver's own cursor, in the connection's transaction.
+
+    :raises SQLAlchemyError: as SQLAlchemy raises what the driver does.
+    """
+    cursor: Any = connection.connection.cursor()
+    try:
+        cursor.execute(text, values)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _seen_to(connection, cursor, error, text) from error
+    result: _Result = cursor
+    return result
+
+
+def _seen_to(connection: Connection, cursor: Any, error: Any, text: str) -> BaseException:
+    """Do with a driver's error as SQLAlchemy does, and return its own for it."""
+    dialect = connection.dialect
+    is_lost = dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor)
+    if is_lost:
+        connection.invalidate(error)
+        connection.engine.dispose()  # the others in the pool were lost with it
+    told: BaseException = DBAPIError.instance(
+        text,
+        None,
+        error,
+        dialect.loaded_dbapi.Error,
+        hide_parameters=True,
+        connection_invalidated=is_lost,
+        dialect=dialect,
+    )
+    return told

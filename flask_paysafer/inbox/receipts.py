@@ -110,7 +110,8 @@ class Receipts:
             found = self._at_once.first(connection, row)
         if found is None:
             return None
-        return int(found.key) if found.state is None else Known._make(found)
+        key, state, digest = found
+        return int(key) if state is None else Known(key, state, digest)
 
     @cached_property
     def _note(self) -> Prepared:

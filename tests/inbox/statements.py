@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import event
 
+from flask_paysafer.inbox import prepared
 from flask_paysafer.inbox.store import Inbox
 
 
@@ -17,10 +18,16 @@ def statements_of(inbox: Inbox, work: Callable[[], object]) -> list[str]:
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         said.append(statement)
 
-    engine = inbox.database.engine
+    def ask(connection: Any, text: str, values: Any) -> Any:
+        said.append(text)
+        return ask_driver(connection, text, values)
+
+    engine, ask_driver = inbox.database.engine, prepared.ask_driver
     event.listen(engine, "before_cursor_execute", note)
+    prepared.ask_driver = ask
     try:
         work()
     finally:
+        prepared.ask_driver = ask_driver
         event.remove(engine, "before_cursor_execute", note)
     return said
