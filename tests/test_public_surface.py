@@ -31,7 +31,8 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 @pytest.mark.parametrize("what", ["import flask_paysafer", "from flask_paysafer import *"])
 def test_importing_loads_nothing_heavy(what: str) -> None:
-    heavy = "{'sqlalchemy', 'celery', 'babel', 'httpx', 'flask_paysafer.sandbox'}"
+    heavy = {"sqlalchemy", "celery", "babel", "httpx", "flask_paysafer.sandbox"}
+    heavy |= {"flask_paysafer.operator.views"}  # for the few processes that show the page
     code = f"{what}\nimport sys\nprint(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

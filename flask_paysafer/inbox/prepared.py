@@ -4,6 +4,9 @@ SQLAlchemy keeps compiled statements, but to find one again and to go through it
 parameters takes longer than SQLite takes to run it, and so does what it makes of the
 result. This is for statements whose values drivers take and give as they are: text,
 numbers, bytes, booleans and None.
+
+What listens to an engine's execution events does not hear of them; everything else is as
+with SQLAlchemy: transactions, errors, and what becomes of a lost connection.
 """
 
 from __future__ import annotations

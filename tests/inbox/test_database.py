@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, MetaData, create_engine, text
+from sqlalchemy import Engine, MetaData, create_engine, select, text
 
 from flask_paysafer.inbox.database import Database
 from flask_paysafer.inbox.errors import InboxUnavailableError
+from flask_paysafer.inbox.prepared import Prepared
 from flask_paysafer.inbox.schema import tables_in
 
 from .conftest import UrlOf
@@ -99,6 +100,27 @@ def test_a_connection_that_the_driver_knows_to_be_closed_is_the_inbox_s_own_erro
         pass
     with database.connected() as connection:
         assert connection.scalar(text("SELECT 1")) == 1
+
+
+def test_one_lost_connection_tells_of_all_that_were_lost_with_it(url_of: UrlOf) -> None:
+    """After a restart of the server one delivery is refused, not one for each connection."""
+    made = create_engine(url_of("postgresql"), pool_size=3)
+    database = Database(lambda: made, tables_in(MetaData()), prepare=lambda *_: None, is_own=True)
+    with made.connect() as one, made.connect() as two, made.connect() as three:
+        pids = [each.scalar(text("SELECT pg_backend_pid()")) for each in (one, two, three)]
+    for pid in pids:
+        end(url_of, pid)
+    look = Prepared(select(database.tables.schema.c.version))
+
+    def ask() -> None:
+        with database.connected() as connection:
+            look.first(connection, {})
+
+    with pytest.raises(InboxUnavailableError):
+        ask()
+    for _ in range(3):
+        ask()
+    made.dispose()
 
 
 def end(url_of: UrlOf, backend: Any) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 
 from flask_paysafer.inbox.prepared import Prepared
 
@@ -77,6 +78,15 @@ def test_is_part_of_the_transaction_that_it_is_run_in(connection: Connection) ->
     Prepared(insert(THINGS)).change(connection, {"key": 1})
     connection.rollback()
     assert rows(connection) == []
+
+
+def test_raises_what_sqlalchemy_raises_and_quotes_no_value(connection: Connection) -> None:
+    add = Prepared(insert(THINGS))
+    add.change(connection, {"key": 1, "name": "secret"})
+    with pytest.raises(IntegrityError) as raised:
+        add.change(connection, {"key": 1, "name": "secret"})
+    assert raised.value.hide_parameters
+    assert "secret" not in str(raised.value)
 
 
 def test_keeps_to_the_schema_that_a_connection_is_told_to_use(connection: Connection) -> None:
