@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Connection, Engine, literal_column
@@ -94,18 +94,28 @@ class Database:
         """Give a connection to read with, and for what :meth:`committing` says.
 
         On PostgreSQL it commits each statement as it is carried out: one trip to the server
-        where a transaction takes three.
+        where a transaction takes three. So several writes in one block are not one.
         """
-        with translated_errors(), self.engine.connect() as connection, self._mode(connection):
+        with translated_errors(), self._by_statement() as connection:
             yield connection
 
-    def _mode(self, connection: Connection) -> AbstractContextManager[None]:
-        return _each_committed(connection) if self.dialect == "postgresql" else nullcontext()
+    @contextmanager
+    def _by_statement(self) -> Iterator[Connection]:
+        with self.engine.connect() as connection:
+            if self.dialect != "postgresql":
+                yield connection
+            elif self.is_own:
+                with _each_committed(connection):
+                    yield connection
+            else:
+                # Refused where a listener of the merchant's has begun a transaction: then the
+                # statement is part of that, and committed with it.
+                with suppress(connection.dialect.loaded_dbapi.Error):
+                    connection.execution_options(isolation_level="AUTOCOMMIT")
+                yield connection
 
     def committing(self, connection: Connection) -> AbstractContextManager[Any]:
         """Commit the one statement of the block, on a connection from :meth:`connected`."""
-        if self.dialect == "postgresql":
-            return nullcontext()
         connection.rollback()  # what was read before has begun a transaction
         return connection.begin()
 
@@ -139,23 +149,20 @@ def _each_committed(connection: Connection) -> Iterator[None]:
     """Have the driver commit each statement; every PostgreSQL driver has this switch.
 
     SQLAlchemy's AUTOCOMMIT turns it too, through events that cost as much as a statement.
+    It is for the inbox's own engine: no listener has begun a transaction there.
     """
-    driver: Any = connection.connection.dbapi_connection
-    lost = connection.dialect.loaded_dbapi.Error
-    before = driver.autocommit
-    try:
-        driver.autocommit = True
-    except lost as error:
-        connection.invalidate()
-        raise _unavailable(error) from None
+    before: bool = connection.connection.dbapi_connection.autocommit  # type: ignore[union-attr]
+    _tell(connection, lambda driver: setattr(driver, "autocommit", True))
     try:
         yield
+    except Exception:
+        raise
+    except BaseException as stop:
+        connection.invalidate(stop)  # it may have been in the middle of a statement
+        raise
     finally:
         if not connection.invalidated:
-            try:
-                driver.autocommit = before
-            except lost:
-                connection.invalidate()  # nobody may get it as it is
+            _tell(connection, lambda driver: setattr(driver, "autocommit", before))
 
 
 @contextmanager
@@ -165,14 +172,23 @@ def _unsynchronised(connection: Connection) -> Iterator[None]:
     A power cut may undo it, but damages nothing.
     """
     connection.rollback()  # what was read before has begun a transaction
-    # By the driver's own connection: through SQLAlchemy the two cost as much as the write.
-    driver: Any = connection.connection.dbapi_connection
-    driver.execute("PRAGMA synchronous = NORMAL")
+    # By the driver itself: through SQLAlchemy the two cost as much as the write.
+    _tell(connection, lambda driver: driver.execute("PRAGMA synchronous = NORMAL"))
     try:
         with connection.begin():
             yield
     finally:
-        driver.execute("PRAGMA synchronous = FULL")
+        if not connection.invalidated:
+            _tell(connection, lambda driver: driver.execute("PRAGMA synchronous = FULL"))
+
+
+def _tell(connection: Connection, act: Callable[[Any], object]) -> None:
+    """Change the mode of the driver's connection; nobody gets it again if that fails."""
+    try:
+        act(connection.connection.dbapi_connection)
+    except connection.dialect.loaded_dbapi.Error as error:
+        connection.invalidate(error)
+        raise _unavailable(error) from None
 
 
 @contextmanager
@@ -184,8 +200,6 @@ def translated_errors() -> Iterator[None]:
         raise
     except DBAPIError as error:
         raise _unavailable(error.orig) from None
-    except OSError as error:  # pg8000 lets a lost connection's through
-        raise _unavailable(error) from None
     except PoolTimeoutError:
         raise InboxUnavailableError(
             "No connection to the inbox's database became free in time. "

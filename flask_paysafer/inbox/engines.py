@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool
 
 from .errors import InboxUnavailableError
+from .prepared import DIRECT
 
 BUSY_SECONDS = 5.0
 """How long a SQLite writer waits for another before the answer is 503."""
@@ -69,7 +70,13 @@ def _default_url(instance_path: str) -> URL:
 
 def _create(url: URL, setting: str) -> Engine:
     try:
-        return create_engine(url, hide_parameters=True, connect_args=_patience(url), **_pool(url))
+        return create_engine(
+            url,
+            hide_parameters=True,
+            connect_args=_patience(url),
+            execution_options={DIRECT: True},
+            **_pool(url),
+        )
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise InboxUnavailableError(
             f"{setting} names a database whose driver is not installed ({error}). Begin it with "

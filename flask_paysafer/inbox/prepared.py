@@ -1,24 +1,24 @@
 """Statements that every delivery needs, compiled once and handed to the driver as text.
 
 SQLAlchemy keeps compiled statements, but to find one again and to go through its
-parameters takes longer than SQLite takes to run it, and so does what it makes of the
-result. This is for statements whose values drivers take and give as they are: text,
-numbers, bytes, booleans and None.
+parameters takes longer than SQLite takes to run it. This is for statements whose values
+drivers take and give as they are: text, numbers, bytes, booleans and None.
 
-What listens to an engine's execution events does not hear of them; everything else is as
-with SQLAlchemy: transactions, errors, and what becomes of a lost connection.
+On the inbox's own engines the driver is asked past SQLAlchemy's execution, which takes as
+long again. A merchant's engine may have listeners, modes and a pool that only SQLAlchemy
+looks after, so there it is asked as ever.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import CompoundSelect, Connection, Delete, Insert, Select, Update
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy import CompoundSelect, Connection, CursorResult, Delete, Insert, Select, Update
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 Statement = Insert | Update | Delete | Select[Any] | CompoundSelect[Any]
+Answer = TypeVar("Answer")
 
 
 class _Compiled(NamedTuple):
@@ -29,13 +29,10 @@ class _Compiled(NamedTuple):
     """The parameters' names, where the driver counts them."""
 
 
-class _Result(Protocol):
-    """What SQLAlchemy's results and the driver's cursors have in common."""
+DIRECT = "flask_paysafer_direct"
+"""The execution option of engines whose driver may be asked directly."""
 
-    @property
-    def rowcount(self) -> int: ...
-
-    def fetchall(self) -> Any: ...
+Rows = Sequence[Any]
 
 
 class Prepared:
@@ -43,30 +40,40 @@ class Prepared:
 
     def __init__(self, statement: Statement) -> None:
         self._statement = statement
-        self._writes = isinstance(statement, UpdateBase)
         self._compiled: dict[tuple[str, ...], _Compiled] = {}
 
     def change(self, connection: Connection, row: Mapping[str, Any]) -> int:
         """Run the statement with the parameters in ``row``; return how many rows it changed."""
-        return self._run(connection, row).rowcount
+        options = connection.get_execution_options()
+        if _is_direct(options):
+            return ask_driver(connection, *self._said(connection, row), _count)
+        return self._ask(connection, row, options).rowcount
 
     def first(self, connection: Connection, row: Mapping[str, Any]) -> Any:
         """Run the statement with the parameters in ``row``; return the first row, or None."""
-        found = self._run(connection, row).fetchall()
+        options = connection.get_execution_options()
+        if _is_direct(options):
+            found = ask_driver(connection, *self._said(connection, row), _fetch)
+        else:
+            found = self._ask(connection, row, options).fetchall()
         return found[0] if found else None
 
-    def _run(self, connection: Connection, row: Mapping[str, Any]) -> _Result:
-        if "schema_translate_map" in connection.get_execution_options():
+    def _ask(
+        self, connection: Connection, row: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> CursorResult[Any]:
+        if "schema_translate_map" in options:
             # Tenants kept apart by schema: only SQLAlchemy knows whose turn it is.
             return connection.execute(self._statement, row)
+        return connection.exec_driver_sql(*self._said(connection, row))
+
+    def _said(self, connection: Connection, row: Mapping[str, Any]) -> tuple[str, Any]:
+        """Return text and values as the driver takes them."""
         names = tuple(row)
         compiled = self._compiled.get(names) or self._compile(connection, names)
-        values: Any = {**compiled.fixed, **row}
-        if compiled.order is not None:
-            values = tuple([values[name] for name in compiled.order])
-        if self._writes and not connection.in_transaction():
-            connection.begin()  # as SQLAlchemy does by itself, or its commit() would do nothing
-        return ask_driver(connection, compiled.text, values)
+        values = {**compiled.fixed, **row}
+        if compiled.order is None:
+            return compiled.text, values
+        return compiled.text, tuple([values[name] for name in compiled.order])
 
     def _compile(self, connection: Connection, names: tuple[str, ...]) -> _Compiled:
         compiled: Any = self._statement.compile(connection, column_keys=[*names])
@@ -76,18 +83,45 @@ class Prepared:
         return found
 
 
-def ask_driver(connection: Connection, text: str, values: Any) -> _Result:
+def _is_direct(options: Mapping[str, Any]) -> bool:
+    return DIRECT in options and "schema_translate_map" not in options
+
+
+def ask_driver(
+    connection: Connection, text: str, values: Any, take: Callable[[Any], Answer]
+) -> Answer:
     """Run a statement by the driver's own cursor, in the connection's transaction.
 
-    :raises SQLAlchemyError: as SQLAlchemy raises what the driver does.
+    :param take: Takes the answer from the cursor: SQLite is not done before.
+    :raises DBAPIError: as SQLAlchemy raises what the driver does.
     """
-    cursor: Any = connection.connection.cursor()
+    if not connection.in_transaction():
+        connection.begin()  # as SQLAlchemy does by itself, or its commit() would do nothing
+    cursor: Any = None
     try:
+        cursor = connection.connection.cursor()
         cursor.execute(text, values)
+        return take(cursor)
     except connection.dialect.loaded_dbapi.Error as error:
         raise _seen_to(connection, cursor, error, text) from error
-    result: _Result = cursor
-    return result
+    except OSError as error:  # pg8000 lets a lost connection's through
+        connection.invalidate(error)
+        raise OperationalError(text, None, error, hide_parameters=True) from error
+    except Exception:
+        raise
+    except BaseException as stop:
+        connection.invalidate(stop)  # whoever gets it next would get this answer
+        raise
+
+
+def _count(cursor: Any) -> int:
+    count: int = cursor.rowcount
+    return count
+
+
+def _fetch(cursor: Any) -> Rows:
+    rows: Rows = cursor.fetchall()
+    return rows
 
 
 def _seen_to(connection: Connection, cursor: Any, error: Any, text: str) -> BaseException:

@@ -64,8 +64,6 @@ class Receipts:
         :returns: None if the event was pruned in between; nothing was stored.
         :raises InboxUnavailableError: if the database can't be used; nothing was stored.
         """
-        if self._database.has_one_writer and (known := self._recognise(row)) is not None:
-            return known
         if self._database.dialect == "postgresql":
             return self._receive_at_once(row) or self._recognise(row)
         with self._database.connected() as connection:

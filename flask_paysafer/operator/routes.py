@@ -55,4 +55,5 @@ def _view(desk: Desk, name: str) -> Callable[..., Response]:
 
         return Views(desk).answer(name, arguments)
 
+    view.__name__ = name  # others exempt or wrap views by their names
     return view

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 from sqlalchemy import event
 
@@ -18,16 +19,15 @@ def statements_of(inbox: Inbox, work: Callable[[], object]) -> list[str]:
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         said.append(statement)
 
-    def ask(connection: Any, text: str, values: Any) -> Any:
+    def ask(connection: Any, text: str, *rest: Any) -> Any:
         said.append(text)
-        return ask_driver(connection, text, values)
+        return ask_driver(connection, text, *rest)
 
     engine, ask_driver = inbox.database.engine, prepared.ask_driver
     event.listen(engine, "before_cursor_execute", note)
-    prepared.ask_driver = ask
     try:
-        work()
+        with patch.object(prepared, "ask_driver", ask):
+            work()
     finally:
-        prepared.ask_driver = ask_driver
         event.remove(engine, "before_cursor_execute", note)
     return said

@@ -1,32 +1,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, MetaData, create_engine, select, text
+from sqlalchemy import Engine, MetaData, create_engine, event, select, text
 
 from flask_paysafer.inbox.database import Database
 from flask_paysafer.inbox.errors import InboxUnavailableError
-from flask_paysafer.inbox.prepared import Prepared
+from flask_paysafer.inbox.prepared import DIRECT, Prepared
 from flask_paysafer.inbox.schema import tables_in
 
-from .conftest import UrlOf
+from .conftest import UrlOf, open_engine
+
+OWN = "the inbox's own"
 
 
-@pytest.fixture(params=["READ COMMITTED", "AUTOCOMMIT"])
+@pytest.fixture(params=[OWN, "READ COMMITTED", "AUTOCOMMIT"])
 def engine(request: pytest.FixtureRequest, url_of: UrlOf) -> Iterator[Engine]:
-    """A merchant's PostgreSQL engine, of one connection, in the mode that it was made with."""
-    made = create_engine(
-        url_of("postgresql"), isolation_level=request.param, pool_size=1, max_overflow=0
-    )
+    """The inbox's own engine for PostgreSQL, or a merchant's in the mode it was made with."""
+    url = url_of("postgresql")
+    is_own = request.param == OWN
+    made = open_engine(url) if is_own else create_engine(url, isolation_level=request.param)
     yield made
     made.dispose()
 
 
 @pytest.fixture
 def database(engine: Engine) -> Database:
-    return Database(lambda: engine, tables_in(MetaData()), prepare=lambda *_: None, is_own=False)
+    is_own = DIRECT in engine.get_execution_options()
+    return Database(lambda: engine, tables_in(MetaData()), prepare=lambda *_: None, is_own=is_own)
+
+
+only_own = pytest.mark.parametrize("engine", [OWN], indirect=True)
 
 
 def mode(engine: Engine) -> Any:
@@ -90,6 +97,7 @@ def test_a_connection_that_is_ended_in_use_is_not_given_to_anybody_else(
         assert connection.scalar(text("SELECT 1")) == 1
 
 
+@only_own
 def test_a_connection_that_the_driver_knows_to_be_closed_is_the_inbox_s_own_error(
     engine: Engine, database: Database
 ) -> None:
@@ -102,11 +110,11 @@ def test_a_connection_that_the_driver_knows_to_be_closed_is_the_inbox_s_own_erro
         assert connection.scalar(text("SELECT 1")) == 1
 
 
-def test_one_lost_connection_tells_of_all_that_were_lost_with_it(url_of: UrlOf) -> None:
+def test_one_lost_connection_tells_of_all_that_were_lost_with_it(
+    url_of: UrlOf, engine: Engine, database: Database
+) -> None:
     """After a restart of the server one delivery is refused, not one for each connection."""
-    made = create_engine(url_of("postgresql"), pool_size=3)
-    database = Database(lambda: made, tables_in(MetaData()), prepare=lambda *_: None, is_own=True)
-    with made.connect() as one, made.connect() as two, made.connect() as three:
+    with engine.connect() as one, engine.connect() as two, engine.connect() as three:
         pids = [each.scalar(text("SELECT pg_backend_pid()")) for each in (one, two, three)]
     for pid in pids:
         end(url_of, pid)
@@ -120,6 +128,60 @@ def test_one_lost_connection_tells_of_all_that_were_lost_with_it(url_of: UrlOf) 
         ask()
     for _ in range(3):
         ask()
+
+
+@only_own
+def test_nobody_gets_a_connection_that_was_interrupted(engine: Engine, database: Database) -> None:
+    def stop() -> None:
+        with database.connected():
+            raise SystemExit
+
+    with engine.connect() as connection:
+        before = connection.scalar(text("SELECT pg_backend_pid()"))
+    with pytest.raises(SystemExit):
+        stop()
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT pg_backend_pid()")) != before
+
+
+@pytest.mark.parametrize("moment", ["connect", "checkout"])
+def test_a_merchant_s_listener_may_leave_a_transaction_open(url_of: UrlOf, moment: str) -> None:
+    """Such as one that sets a time limit for every connection."""
+    engine = create_engine(url_of("postgresql"), pool_size=1, max_overflow=0, pool_timeout=1)
+    tables = tables_in(MetaData())
+    database = Database(lambda: engine, tables, prepare=lambda *_: None, is_own=False)
+
+    def limit(driver: Any, *_: object) -> None:
+        driver.execute("SET statement_timeout = 5000")
+
+    event.listen(engine, moment, limit)
+    run = database.tables.handler_run
+    key = {"event_key": -2, "handler": moment, "fence": 1, "attempt": 1, "done_at": 0}
+    with database.single_write() as connection:
+        connection.execute(run.insert(), key)
+    engine.dispose()
+    other = create_engine(url_of("postgresql"))
+    with other.begin() as elsewhere:
+        found = elsewhere.execute(run.delete().where(run.c.event_key == -2)).rowcount
+    other.dispose()
+    assert found == 1
+
+
+def test_a_file_s_mode_that_can_t_be_put_back_is_an_error_and_its_connection_is_given_up(
+    tmp_path: Path,
+) -> None:
+    made = open_engine(f"sqlite:///{tmp_path / 'inbox.sqlite'}")
+    database = Database(lambda: made, tables_in(MetaData()), prepare=lambda *_: None, is_own=True)
+
+    def write() -> None:
+        with database.connected() as connection, database.committing_relaxed(connection):
+            driver: Any = connection.connection.dbapi_connection
+            driver.close()
+
+    with pytest.raises(InboxUnavailableError):
+        write()
+    with database.connected() as connection:
+        assert connection.scalar(text("PRAGMA synchronous")) == 2
     made.dispose()
 
 

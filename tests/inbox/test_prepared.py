@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 
 import pytest
@@ -19,9 +20,9 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
-from flask_paysafer.inbox.prepared import Prepared
+from flask_paysafer.inbox.prepared import DIRECT, Prepared, ask_driver
 
 THINGS = Table(
     "thing",
@@ -33,9 +34,11 @@ THINGS = Table(
 )
 
 
-@pytest.fixture
-def connection() -> Iterator[Connection]:
-    with create_engine("sqlite://").connect() as connection:
+@pytest.fixture(params=["a merchant's engine", "the inbox's own"])
+def connection(request: pytest.FixtureRequest) -> Iterator[Connection]:
+    options = {DIRECT: True} if request.param == "the inbox's own" else {}
+    engine = create_engine("sqlite://", hide_parameters=True, execution_options=options)
+    with engine.connect() as connection:
         THINGS.metadata.create_all(connection)
         yield connection
 
@@ -85,8 +88,55 @@ def test_raises_what_sqlalchemy_raises_and_quotes_no_value(connection: Connectio
     add.change(connection, {"key": 1, "name": "secret"})
     with pytest.raises(IntegrityError) as raised:
         add.change(connection, {"key": 1, "name": "secret"})
-    assert raised.value.hide_parameters
     assert "secret" not in str(raised.value)
+
+
+def test_what_goes_wrong_while_the_answer_is_fetched_is_sqlalchemy_s_error_too(
+    connection: Connection,
+) -> None:
+    def take(cursor: object) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    with pytest.raises(OperationalError, match="locked"):
+        ask_driver(connection, "SELECT 1", (), take)
+
+
+def test_a_driver_s_closed_connection_is_sqlalchemy_s_error_too(connection: Connection) -> None:
+    driver = connection.connection.dbapi_connection
+    assert driver is not None
+    driver.close()
+    with pytest.raises(ProgrammingError, match="closed"):
+        Prepared(select(THINGS)).first(connection, {})
+
+
+def test_nobody_gets_a_connection_that_was_interrupted_in_a_statement(
+    connection: Connection,
+) -> None:
+    def take(cursor: object) -> None:
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        ask_driver(connection, "SELECT 1", (), take)
+    assert connection.invalidated
+
+
+def test_a_lost_connection_that_the_driver_has_no_error_for_is_one_of_the_database(
+    connection: Connection,
+) -> None:
+    """As pg8000 lets the socket's own error through."""
+
+    def take(cursor: object) -> None:
+        raise ConnectionResetError("reset by peer")
+
+    with pytest.raises(OperationalError, match="reset by peer"):
+        ask_driver(connection, "SELECT 1", (), take)
+    assert connection.invalidated
+
+
+def test_reading_begins_a_transaction_that_can_be_ended(connection: Connection) -> None:
+    connection.rollback()
+    Prepared(select(THINGS)).first(connection, {})
+    assert connection.in_transaction()
 
 
 def test_keeps_to_the_schema_that_a_connection_is_told_to_use(connection: Connection) -> None:
