@@ -105,7 +105,6 @@ class SyncConnections(Protocol):
 
     def open(self, send: Send) -> Opened:
         """Send, and return when the answer begins."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Close all."""
@@ -116,7 +115,6 @@ class AsyncConnections(Protocol):
 
     async def open(self, send: Send) -> AsyncOpened:
         """Send, and return when the answer begins."""
-        raise NotImplementedError
 
     async def close(self) -> None:
         """Close all."""

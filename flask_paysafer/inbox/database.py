@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.sql.dml import Insert, ReturningInsert
 
+from .driver import OWN
 from .errors import InboxUnavailableError
 from .schema import Tables
 
@@ -27,8 +28,6 @@ class Database:
 
     :param open_engine: Called once, when the database is first used.
     :param prepare: Called once with the engine: makes or checks the tables.
-    :param is_own: The engine was made for the inbox alone, so that its
-        connections may be tuned; False for the merchant's.
     """
 
     def __init__(
@@ -37,10 +36,8 @@ class Database:
         tables: Tables,
         *,
         prepare: Callable[[Engine, Tables], None],
-        is_own: bool,
     ) -> None:
         self.tables = tables
-        self.is_own = is_own
         self._open_engine = open_engine
         self._prepare = prepare
         self._opened: Engine | None = None
@@ -79,9 +76,14 @@ class Database:
         return self.engine.dialect.name
 
     @property
+    def _is_own(self) -> bool:
+        """Whether the engine was made for the inbox alone, so that its connections may be tuned."""
+        return OWN in self.engine.get_execution_options()
+
+    @property
     def has_one_writer(self) -> bool:
         """Whether a handler may be SQLite's only writer: then nobody may wait to write."""
-        return self.dialect == "sqlite" and not self.is_own
+        return self.dialect == "sqlite" and not self._is_own
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -104,7 +106,7 @@ class Database:
         with self.engine.connect() as connection:
             if self.dialect != "postgresql":
                 yield connection
-            elif self.is_own:
+            elif self._is_own:
                 with _each_committed(connection):
                     yield connection
             else:
@@ -126,7 +128,7 @@ class Database:
         log, weaker synchronisation could damage the file. PostgreSQL is told by
         :meth:`relaxed`.
         """
-        if self.dialect == "sqlite" and self.is_own:
+        if self.dialect == "sqlite" and self._is_own:
             return _unsynchronised(connection)
         return self.committing(connection)
 

@@ -18,8 +18,8 @@ from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool
 
+from .driver import OWN
 from .errors import InboxUnavailableError
-from .prepared import DIRECT
 
 BUSY_SECONDS = 5.0
 """How long a SQLite writer waits for another before the answer is 503."""
@@ -74,7 +74,7 @@ def _create(url: URL, setting: str) -> Engine:
             url,
             hide_parameters=True,
             connect_args=_patience(url),
-            execution_options={DIRECT: True},
+            execution_options={OWN: True},
             **_pool(url),
         )
     except (NoSuchModuleError, ModuleNotFoundError) as error:

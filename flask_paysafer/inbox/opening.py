@@ -35,7 +35,7 @@ def _merchants(config: Config, app: Flask, db: Any) -> Database:
             f"{config.setting('INBOX_URL')} is set, and PaySafer(db=…) was given a database too. "
             "The inbox lives in one of them: drop the setting, or drop db=."
         )
-    return Database(engine_of(db, app), tables_of(db), prepare=check_tables, is_own=False)
+    return Database(engine_of(db, app), tables_of(db), prepare=check_tables)
 
 
 def _own(config: Config, app: Flask) -> Database:
@@ -46,4 +46,4 @@ def _own(config: Config, app: Flask) -> Database:
             setting=config.setting("INBOX_URL"),
         )
 
-    return Database(open_engine, tables_in(MetaData()), prepare=make_or_check_tables, is_own=True)
+    return Database(open_engine, tables_in(MetaData()), prepare=make_or_check_tables)

@@ -11,14 +11,14 @@ looks after, so there it is asked as ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from sqlalchemy import CompoundSelect, Connection, CursorResult, Delete, Insert, Select, Update
-from sqlalchemy.exc import DBAPIError, OperationalError
+
+from .driver import OWN, ask_driver
 
 Statement = Insert | Update | Delete | Select[Any] | CompoundSelect[Any]
-Answer = TypeVar("Answer")
 
 
 class _Compiled(NamedTuple):
@@ -27,12 +27,6 @@ class _Compiled(NamedTuple):
     """The values that the statement itself holds."""
     order: list[str] | None
     """The parameters' names, where the driver counts them."""
-
-
-DIRECT = "flask_paysafer_direct"
-"""The execution option of engines whose driver may be asked directly."""
-
-Rows = Sequence[Any]
 
 
 class Prepared:
@@ -45,14 +39,14 @@ class Prepared:
     def change(self, connection: Connection, row: Mapping[str, Any]) -> int:
         """Run the statement with the parameters in ``row``; return how many rows it changed."""
         options = connection.get_execution_options()
-        if _is_direct(options):
+        if _may_ask_driver(options):
             return ask_driver(connection, *self._said(connection, row), _count)
         return self._ask(connection, row, options).rowcount
 
     def first(self, connection: Connection, row: Mapping[str, Any]) -> Any:
         """Run the statement with the parameters in ``row``; return the first row, or None."""
         options = connection.get_execution_options()
-        if _is_direct(options):
+        if _may_ask_driver(options):
             found = ask_driver(connection, *self._said(connection, row), _fetch)
         else:
             found = self._ask(connection, row, options).fetchall()
@@ -83,35 +77,8 @@ class Prepared:
         return found
 
 
-def _is_direct(options: Mapping[str, Any]) -> bool:
-    return DIRECT in options and "schema_translate_map" not in options
-
-
-def ask_driver(
-    connection: Connection, text: str, values: Any, take: Callable[[Any], Answer]
-) -> Answer:
-    """Run a statement by the driver's own cursor, in the connection's transaction.
-
-    :param take: Takes the answer from the cursor: SQLite is not done before.
-    :raises DBAPIError: as SQLAlchemy raises what the driver does.
-    """
-    if not connection.in_transaction():
-        connection.begin()  # as SQLAlchemy does by itself, or its commit() would do nothing
-    cursor: Any = None
-    try:
-        cursor = connection.connection.cursor()
-        cursor.execute(text, values)
-        return take(cursor)
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise _seen_to(connection, cursor, error, text) from error
-    except OSError as error:  # pg8000 lets a lost connection's through
-        connection.invalidate(error)
-        raise OperationalError(text, None, error, hide_parameters=True) from error
-    except Exception:
-        raise
-    except BaseException as stop:
-        connection.invalidate(stop)  # whoever gets it next would get this answer
-        raise
+def _may_ask_driver(options: Mapping[str, Any]) -> bool:
+    return OWN in options and "schema_translate_map" not in options
 
 
 def _count(cursor: Any) -> int:
@@ -119,25 +86,5 @@ def _count(cursor: Any) -> int:
     return count
 
 
-def _fetch(cursor: Any) -> Rows:
-    rows: Rows = cursor.fetchall()
-    return rows
-
-
-def _seen_to(connection: Connection, cursor: Any, error: Any, text: str) -> BaseException:
-    """Do with a driver's error as SQLAlchemy does, and return its own for it."""
-    dialect = connection.dialect
-    is_lost = dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor)
-    if is_lost:
-        connection.invalidate(error)
-        connection.engine.dispose()  # the others in the pool were lost with it
-    told: BaseException = DBAPIError.instance(
-        text,
-        None,
-        error,
-        dialect.loaded_dbapi.Error,
-        hide_parameters=True,
-        connection_invalidated=is_lost,
-        dialect=dialect,
-    )
-    return told
+def _fetch(cursor: Any) -> Any:
+    return cursor.fetchall()

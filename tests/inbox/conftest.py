@@ -76,9 +76,7 @@ def make_inbox(database_url: str, account: str) -> Iterator[MakeInbox]:
         def make(**options: Any) -> Inbox:
             engine = open_engine(database_url)
             stack.callback(engine.dispose)
-            database = Database(
-                lambda: engine, tables_in(MetaData()), prepare=make_or_check_tables, is_own=True
-            )
+            database = Database(lambda: engine, tables_in(MetaData()), prepare=make_or_check_tables)
             options.setdefault("account", account)
             return Inbox(database, **options)
 

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from sqlalchemy import event
 
-from flask_paysafer.inbox import prepared
+from flask_paysafer.inbox import driver, prepared
 from flask_paysafer.inbox.store import Inbox
 
 
@@ -21,9 +21,9 @@ def statements_of(inbox: Inbox, work: Callable[[], object]) -> list[str]:
 
     def ask(connection: Any, text: str, *rest: Any) -> Any:
         said.append(text)
-        return ask_driver(connection, text, *rest)
+        return driver.ask_driver(connection, text, *rest)
 
-    engine, ask_driver = inbox.database.engine, prepared.ask_driver
+    engine = inbox.database.engine
     event.listen(engine, "before_cursor_execute", note)
     try:
         with patch.object(prepared, "ask_driver", ask):

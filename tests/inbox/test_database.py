@@ -9,7 +9,7 @@ from sqlalchemy import Engine, MetaData, create_engine, event, select, text
 
 from flask_paysafer.inbox.database import Database
 from flask_paysafer.inbox.errors import InboxUnavailableError
-from flask_paysafer.inbox.prepared import DIRECT, Prepared
+from flask_paysafer.inbox.prepared import Prepared
 from flask_paysafer.inbox.schema import tables_in
 
 from .conftest import UrlOf, open_engine
@@ -29,8 +29,11 @@ def engine(request: pytest.FixtureRequest, url_of: UrlOf) -> Iterator[Engine]:
 
 @pytest.fixture
 def database(engine: Engine) -> Database:
-    is_own = DIRECT in engine.get_execution_options()
-    return Database(lambda: engine, tables_in(MetaData()), prepare=lambda *_: None, is_own=is_own)
+    return database_on(engine)
+
+
+def database_on(engine: Engine) -> Database:
+    return Database(lambda: engine, tables_in(MetaData()), prepare=lambda *_: None)
 
 
 only_own = pytest.mark.parametrize("engine", [OWN], indirect=True)
@@ -148,8 +151,7 @@ def test_nobody_gets_a_connection_that_was_interrupted(engine: Engine, database:
 def test_a_merchant_s_listener_may_leave_a_transaction_open(url_of: UrlOf, moment: str) -> None:
     """Such as one that sets a time limit for every connection."""
     engine = create_engine(url_of("postgresql"), pool_size=1, max_overflow=0, pool_timeout=1)
-    tables = tables_in(MetaData())
-    database = Database(lambda: engine, tables, prepare=lambda *_: None, is_own=False)
+    database = database_on(engine)
 
     def limit(driver: Any, *_: object) -> None:
         driver.execute("SET statement_timeout = 5000")
@@ -171,7 +173,7 @@ def test_a_file_s_mode_that_can_t_be_put_back_is_an_error_and_its_connection_is_
     tmp_path: Path,
 ) -> None:
     made = open_engine(f"sqlite:///{tmp_path / 'inbox.sqlite'}")
-    database = Database(lambda: made, tables_in(MetaData()), prepare=lambda *_: None, is_own=True)
+    database = database_on(made)
 
     def write() -> None:
         with database.connected() as connection, database.committing_relaxed(connection):
@@ -183,6 +185,21 @@ def test_a_file_s_mode_that_can_t_be_put_back_is_an_error_and_its_connection_is_
     with database.connected() as connection:
         assert connection.scalar(text("PRAGMA synchronous")) == 2
     made.dispose()
+
+
+def test_after_a_commit_that_a_power_cut_may_undo_the_next_one_is_durable_again(
+    tmp_path: Path,
+) -> None:
+    made = open_engine(f"sqlite:///{tmp_path / 'inbox.sqlite'}")
+    database = database_on(made)
+    look = text("PRAGMA synchronous")
+    with database.connected() as connection:
+        with database.committing_relaxed(connection):
+            relaxed = connection.scalar(look)
+        with database.committing(connection):
+            durable = connection.scalar(look)
+    made.dispose()
+    assert (relaxed, durable) == (1, 2)
 
 
 def end(url_of: UrlOf, backend: Any) -> None:

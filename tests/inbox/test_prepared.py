@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 
 import pytest
@@ -20,9 +19,10 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 
-from flask_paysafer.inbox.prepared import DIRECT, Prepared, ask_driver
+from flask_paysafer.inbox.driver import OWN
+from flask_paysafer.inbox.prepared import Prepared
 
 THINGS = Table(
     "thing",
@@ -36,7 +36,7 @@ THINGS = Table(
 
 @pytest.fixture(params=["a merchant's engine", "the inbox's own"])
 def connection(request: pytest.FixtureRequest) -> Iterator[Connection]:
-    options = {DIRECT: True} if request.param == "the inbox's own" else {}
+    options = {OWN: True} if request.param == "the inbox's own" else {}
     engine = create_engine("sqlite://", hide_parameters=True, execution_options=options)
     with engine.connect() as connection:
         THINGS.metadata.create_all(connection)
@@ -91,46 +91,12 @@ def test_raises_what_sqlalchemy_raises_and_quotes_no_value(connection: Connectio
     assert "secret" not in str(raised.value)
 
 
-def test_what_goes_wrong_while_the_answer_is_fetched_is_sqlalchemy_s_error_too(
-    connection: Connection,
-) -> None:
-    def take(cursor: object) -> None:
-        raise sqlite3.OperationalError("database is locked")
-
-    with pytest.raises(OperationalError, match="locked"):
-        ask_driver(connection, "SELECT 1", (), take)
-
-
 def test_a_driver_s_closed_connection_is_sqlalchemy_s_error_too(connection: Connection) -> None:
     driver = connection.connection.dbapi_connection
     assert driver is not None
     driver.close()
     with pytest.raises(ProgrammingError, match="closed"):
         Prepared(select(THINGS)).first(connection, {})
-
-
-def test_nobody_gets_a_connection_that_was_interrupted_in_a_statement(
-    connection: Connection,
-) -> None:
-    def take(cursor: object) -> None:
-        raise SystemExit
-
-    with pytest.raises(SystemExit):
-        ask_driver(connection, "SELECT 1", (), take)
-    assert connection.invalidated
-
-
-def test_a_lost_connection_that_the_driver_has_no_error_for_is_one_of_the_database(
-    connection: Connection,
-) -> None:
-    """As pg8000 lets the socket's own error through."""
-
-    def take(cursor: object) -> None:
-        raise ConnectionResetError("reset by peer")
-
-    with pytest.raises(OperationalError, match="reset by peer"):
-        ask_driver(connection, "SELECT 1", (), take)
-    assert connection.invalidated
 
 
 def test_reading_begins_a_transaction_that_can_be_ended(connection: Connection) -> None:

@@ -214,6 +214,5 @@ def _sqlite_inbox(path: Path) -> Inbox:
         lambda: open_engine(f"sqlite:///{path}"),
         tables_in(MetaData()),
         prepare=make_or_check_tables,
-        is_own=True,
     )
     return Inbox(database, account="paysafer")

@@ -257,3 +257,9 @@ def test_payload_of_a_lost_key_is_reported(tmp_path: Path) -> None:
     assert "key that is not among those set" in shop.client.get("/paysafer/operator/events/1").text
     assert "a handler failed again" in shop.press(ACTIONS[0]).text
     assert shop.state() == "failed"
+
+
+def test_each_view_has_a_name_of_its_own_for_those_who_wrap_or_exempt_views(tmp_path: Path) -> None:
+    views = Shop(tmp_path).app.view_functions
+    found = {views[name].__name__ for name in views if name.startswith("paysafer.operator")}
+    assert len(found) == len([name for name in views if name.startswith("paysafer.operator")]) == 5
