@@ -17,16 +17,7 @@ if TYPE_CHECKING:
     from .extension import PaySafer
     from .idempotency import idempotency_key
     from .money import Money
-    from .resources import (
-        Customer,
-        Dispute,
-        Event,
-        Page,
-        Payment,
-        Payout,
-        Token,
-        WebhookEndpoint,
-    )
+    from .resources import Customer, Dispute, Event, Page, Payment, Payout, Token, WebhookEndpoint
     from .webhooks.verification import Webhook
 
 __all__ = [

@@ -112,7 +112,7 @@ class PaySaferError(Exception):
 
 def _presentable(key: str) -> str:
     """Return the caller's key for a log: somebody may have made it of an address or a number."""
-    from .redaction import redact  # not before there is something to show
+    from .redaction import redact
 
     # Part by part as well: between underscores a number passes for the end of an id.
     return "_".join(map(redact, redact(key).split("_")))

@@ -23,15 +23,14 @@ from .state import (
     add_state,
     get_state,
 )
-from .webhooks.intake import WebhookIntake
-from .webhooks.views import add_webhook_routes
+from .webhooks.view import WebhookIntake, add_webhook_routes
 
 if TYPE_CHECKING:
     from .checkout.orders import CheckoutOrder
     from .client import AsyncPaySaferClient, PaySaferClient
     from .inbox.store import Inbox
     from .resources import Event, Payment
-    from .webhooks.dispatch import Dispatcher
+    from .webhooks.runner import Dispatcher
 
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
 LoaderT = TypeVar("LoaderT", bound=OrderLoader)
@@ -219,7 +218,7 @@ def _check_database(db: Any) -> None:
 
 
 def _show_tables_to_migrations(db: Any) -> None:
-    from .inbox.merchant import tables_of
+    from .inbox.engine import tables_of
 
     tables_of(db)
 
@@ -251,11 +250,11 @@ def _create_blueprint(state: AppState) -> Blueprint:
 
 def _make_dispatcher(state: AppState) -> Dispatcher:
     if state.config.dispatch == "celery":
-        from .tasks import CeleryDispatcher, Publisher
+        from .webhooks.celery import CeleryDispatcher, Publisher
 
         publisher = Publisher(lambda: state.app.extensions.get("celery"), account=state.config.name)
         return CeleryDispatcher(state.event_run, state.inbox, publisher)
-    from .webhooks.dispatch import InlineDispatcher
+    from .webhooks.runner import InlineDispatcher
 
     return InlineDispatcher(state.event_run, state.inbox)
 

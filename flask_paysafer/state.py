@@ -19,8 +19,7 @@ from flask import Flask, current_app
 from .config import Config
 from .errors import ConfigurationError, PaySaferError
 from .resources import Event, Resource
-from .webhooks.calling import call
-from .webhooks.handlers import HandlerRegistry
+from .webhooks.handlers import HandlerRegistry, call
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -29,9 +28,7 @@ if TYPE_CHECKING:
     from .checkout.service import Checkout
     from .client import AsyncPaySaferClient, PaySaferClient
     from .inbox.store import Inbox
-    from .webhooks.backlog import Backlog
-    from .webhooks.dispatch import Dispatcher, EventRun
-    from .webhooks.replaying import OneHandler
+    from .webhooks.runner import Backlog, Dispatcher, EventRun, OneHandler
 
 T = TypeVar("T")
 
@@ -183,17 +180,17 @@ class AppState:
         return self._event_run_on(self.inbox)
 
     def _event_run_on(self, inbox: Inbox) -> EventRun:
-        from .webhooks.dispatch import EventRun
+        from .webhooks.runner import EventRun
 
         return EventRun(self.app, self.registry, inbox, db=self.db, retrieve=self.retrieve_object)
 
     def _make_one_handler(self) -> OneHandler:
-        from .webhooks.replaying import OneHandler
+        from .webhooks.runner import OneHandler
 
         return OneHandler(self._event_run_on(self.inbox.rewriting()), self.inbox)
 
     def _make_backlog(self) -> Backlog:
-        from .webhooks.backlog import Backlog
+        from .webhooks.runner import Backlog
 
         config = self.config
         return Backlog(

@@ -62,7 +62,7 @@ class PaySaferClient:
         hooks: Iterable[Hook] = (),
         rate_reserve: float | None = None,
     ) -> None:
-        from .sync_wire import SyncWire  # httpx is loaded with the first client
+        from .sync_wire import SyncWire
 
         try:
             self._core = Core.configure(

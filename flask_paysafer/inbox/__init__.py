@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
     from ..config import Config
-    from .schema import Tables
     from .store import Inbox
+    from .tables import Tables
 
 __all__ = [
     "STATES",
@@ -37,7 +37,7 @@ def open_inbox(config: Config, app: Flask, *, db: Any = None) -> Inbox:
         database. None: the inbox has one of its own.
     :raises ConfigurationError: for a setting that can't be used.
     """
-    from .opening import open_inbox as really_open
+    from .engine import open_inbox as really_open
 
     return really_open(config, app, db=db)
 
@@ -48,6 +48,6 @@ def add_tables(metadata: MetaData) -> Tables:
     Flask-SQLAlchemy's own metadata gets them from ``PaySafer(db=db)``. With
     Flask-SQLAlchemy-Lite call this with ``Model.metadata``.
     """
-    from .schema import tables_in
+    from .tables import tables_in
 
     return tables_in(metadata)

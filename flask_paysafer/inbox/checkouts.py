@@ -31,11 +31,9 @@ from sqlalchemy.exc import IntegrityError
 
 from ..money import Money
 from .attempts import CLOSED, FINAL, Attempt
-from .clock import now_ms
-from .database import Database
-from .dialects import InsertAbsent, insert_absent
+from .database import Database, InsertAbsent, insert_absent, now_ms
+from .encryption import Seal
 from .errors import InboxUnavailableError
-from .sealing import Seal
 
 
 class _NotNextError(Exception):

@@ -1,26 +1,126 @@
-"""One database as the inbox uses it: transactions, and one error for all that can be wrong.
+"""The database's own clock in SQL: UTC milliseconds.
 
-Rule of this file: whatever a driver raises leaves it as
-:class:`~flask_paysafer.inbox.errors.InboxUnavailableError`, without parameters, for
-they hold payloads.
+Leases are compared between hosts whose clocks differ; the one clock they share is
+the database's.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import Connection, Engine, literal_column
+from sqlalchemy import BigInteger, Connection, Engine, Table, insert, literal_column
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import Insert, ReturningInsert
+from sqlalchemy.sql.functions import FunctionElement
 
-from .driver import OWN
+from ..errors import ConfigurationError
 from .errors import InboxUnavailableError
-from .schema import Tables
+from .statements import OWN, Prepared
+from .tables import Tables
+
+
+class now_ms(FunctionElement[int]):  # noqa: N801 (reads as an SQL function)
+    """Milliseconds since 1970 as the database sees it."""
+
+    name = "now_ms"
+    type = BigInteger()
+    inherit_cache = True
+
+
+_NOW = {
+    "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+    # now() would be the transaction's start, which a slow handler leaves far behind.
+    "postgresql": "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
+    # UNIX_TIMESTAMP(NOW()) goes through the session's time zone and repeats an hour in autumn.
+    "mysql": "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) DIV 1000)",
+}
+_NOW["mariadb"] = _NOW["mysql"]
+
+
+@compiles(now_ms)
+def _compile(_: now_ms, compiler: SQLCompiler, **__: Any) -> str:
+    dialect = compiler.dialect.name
+    if dialect not in _NOW:
+        raise ConfigurationError(
+            f"The inbox runs on SQLite, PostgreSQL, MariaDB and MySQL, not on {dialect}."
+        )
+    return _NOW[dialect]
+
+
+# Where the databases differ in SQL: insert-if-absent and insert-or-overwrite.
+
+
+InsertAbsent = Callable[[Connection, Mapping[str, Any]], Any]
+"""Insert the row and return its first key column, or None where its key is taken."""
+
+_CONFLICT_AWARE: dict[str, Callable[[Table], Any]] = {
+    "sqlite": sqlite.insert,
+    "postgresql": postgresql.insert,
+}
+
+
+def insert_absent(dialect: str, table: Table, values: Mapping[str, Any]) -> InsertAbsent:
+    """Return a function that inserts into ``table`` unless a unique key is taken.
+
+    The statement is built once; ``values`` adds SQL expressions to its parameters.
+    """
+    if dialect not in _CONFLICT_AWARE:
+        return _insert_and_see(insert(table).values(values))
+    key = next(iter(table.primary_key))
+    built = _CONFLICT_AWARE[dialect](table).values(values)
+    # RETURNING and not rowcount, which psycopg gives as -1 after "do nothing".
+    statement = Prepared(built.on_conflict_do_nothing().returning(key))
+
+    def run(connection: Connection, row: Mapping[str, Any]) -> Any:
+        added = statement.first(connection, row)
+        return None if added is None else added[0]
+
+    return run
+
+
+def insert_or_overwrite(dialect: str, table: Table, values: Mapping[str, Any]) -> Insert:
+    """Return the statement that inserts into ``table``, or overwrites the row with its key."""
+    if dialect not in _CONFLICT_AWARE:
+        built = mysql.insert(table).values(values)
+        return built.on_duplicate_key_update(_but_the_key(table, built.inserted))
+    inserted = _CONFLICT_AWARE[dialect](table).values(values)
+    overwritten: Insert = inserted.on_conflict_do_update(
+        index_elements=[*table.primary_key], set_=_but_the_key(table, inserted.excluded)
+    )
+    return overwritten
+
+
+def _but_the_key(table: Table, new: Any) -> dict[str, Any]:
+    return {column.name: new[column.name] for column in table.c if not column.primary_key}
+
+
+def _insert_and_see(statement: Insert) -> InsertAbsent:
+    # MariaDB's INSERT IGNORE would also ignore a value that does not fit, and MySQL has no
+    # RETURNING. A refused INSERT leaves their transaction usable.
+    def run(connection: Connection, row: Mapping[str, Any]) -> Any:
+        try:
+            result = connection.execute(statement, row)
+        except IntegrityError:
+            return None
+        primary_key = result.inserted_primary_key
+        return primary_key[0] if primary_key else None
+
+    return run
+
+
+# One database as the inbox uses it: transactions, and one error for all that can be wrong.
+#
+# Rule of this file: whatever a driver raises leaves it as
+# :class:`~flask_paysafer.inbox.errors.InboxUnavailableError`, without parameters, for
+# they hold payloads.
 
 
 class Database:

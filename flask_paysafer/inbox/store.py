@@ -13,21 +13,17 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from ..resources import Event
-from .batches import Batches
-from .browse import Browser
-from .claims import Claims
 from .database import Database
+from .encryption import Seal
 from .errors import InboxUnavailableError, PayloadUnreadableError
-from .facts import Fact, Facts
-from .heartbeat import HEARTBEAT
-from .ledger import Ledger, RewritingLedger
-from .receipts import Known, Receipts
+from .events import Batches, Claims, Known, Ledger, Receipts, RewritingLedger, Visits
+from .leases import HEARTBEAT
+from .maintenance import Upkeep
+from .ordering import Watermarks
+from .queries import Browser
+from .reconciliation import Fact, Facts
 from .records import Claim, Mark, Recorded, State, object_id_of
-from .schema import NEVER
-from .sealing import Seal
-from .upkeep import Upkeep
-from .visits import Visits
-from .watermarks import Watermarks
+from .tables import NEVER
 
 logger = logging.getLogger(__name__)
 

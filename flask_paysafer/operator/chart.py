@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..inbox.browse import Bucket
+    from ..inbox.queries import Bucket
 
 WIDTH, HEIGHT = 960, 160
 _GAP = 2

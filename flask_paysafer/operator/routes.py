@@ -13,8 +13,7 @@ from werkzeug.wrappers import Response
 
 if TYPE_CHECKING:
     from ..inbox.store import Inbox
-    from ..webhooks.dispatch import Dispatcher
-    from ..webhooks.replaying import OneHandler
+    from ..webhooks.runner import Dispatcher, OneHandler
 
 
 class Desk(NamedTuple):

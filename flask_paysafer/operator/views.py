@@ -28,13 +28,12 @@ from werkzeug.wrappers import Response as AnyResponse
 from ..checkout.csrf import csrf_fields, is_genuine
 from ..inbox.errors import InboxUnavailableError
 from ..inbox.records import STATES
-from ..webhooks.calling import call
+from ..webhooks.handlers import call
 from .chart import HEIGHT, WIDTH, draw
 from .routes import Desk
 
 if TYPE_CHECKING:
-    from ..inbox.browse import EventStory
-    from ..inbox.filters import EventFilter
+    from ..inbox.queries import EventFilter, EventStory
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +94,7 @@ class Views:
 
     def events(self) -> AnyResponse:
         # Not above: SQLAlchemy is imported when the inbox is first used.
-        from ..inbox.browse import note_of
+        from ..inbox.queries import note_of
 
         browser = self._desk.inbox().browser
         span = request.args.get("span", "24h")
@@ -180,7 +179,7 @@ _QUARANTINED = "Set aside: no delivery and no sweep runs it until it is replayed
 
 
 def _asked_for() -> EventFilter:
-    from ..inbox.filters import EventFilter
+    from ..inbox.queries import EventFilter
 
     states = [state for state in STATES if state in request.args.getlist("state")]
     wanted_type = request.args.get("type", "").strip()

@@ -11,8 +11,7 @@ import threading
 from collections.abc import Sequence
 from types import FrameType
 
-from flask_paysafer.errors import ConfigurationError
-
+from ..errors import ConfigurationError
 from .description import describe
 from .failures import ApiError
 from .postman import SIGN_WITH

@@ -5,8 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from flask_paysafer.money import Money
-
+from ..money import Money
 from .account import Account
 from .engine import Engine
 from .ledger import Row

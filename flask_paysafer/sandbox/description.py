@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from flask_paysafer.signing import HEADER as SIGNATURE_HEADER
-
+from ..signing import HEADER as SIGNATURE_HEADER
 from .account import API_VERSION
 from .idempotency import KEY_PATTERN
 from .objects import SCHEMAS, event_schema, ref

@@ -6,8 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Literal
 
-from flask_paysafer.signing import HEADER, BodyScheme, TimestampedScheme
-
+from ..signing import HEADER, BodyScheme, TimestampedScheme
 from .clock import VirtualClock
 from .courier import Courier, Parcel, Reply
 from .ledger import Row, shown

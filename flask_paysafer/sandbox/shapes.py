@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from flask_paysafer.money import check_currency
-
+from ..money import check_currency
 from .fields import Choice, Flag, Integer, Kind, Record, Several, StringMap, Text
 
 EVENT_TYPES = (

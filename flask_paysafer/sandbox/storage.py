@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flask_paysafer.errors import ConfigurationError
+from ..errors import ConfigurationError
 
 _SCHEMA = """
 BEGIN IMMEDIATE;

@@ -1,19 +1,107 @@
-"""The merchant's handlers: who wants which event, in which order, under which name.
-
-Handlers are held strongly and run in the order they were registered. The name is
-what the ledger remembers, so it must mean the same function after a restart.
-"""
+"""Call the merchant's functions: in a context of their own, plain or async."""
 
 from __future__ import annotations
 
+import contextvars
 import difflib
 import inspect
+import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+import traceback
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import dropwhile
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
+from blinker import NamedSignal
+from flask import Flask
+
+from .. import signals
 from ..errors import ConfigurationError
-from ..resources import EVENT_TYPES
+from ..resources import EVENT_TYPES, Event
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_MESSAGE = 4000
+_OURS = str(Path(__file__).parents[1])
+
+
+@contextmanager
+def fresh_context(app: Flask) -> Iterator[None]:
+    """Push an app context of its own: a fresh ``g`` and a fresh database session.
+
+    A teardown function that raises is logged. What the handler did is committed by
+    then and is not to be done again.
+    """
+    context = app.app_context()
+    context.push()
+    error: BaseException | None = None
+    try:
+        yield
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        try:
+            context.pop(error)
+        except Exception:
+            logger.exception("A teardown function of the app failed after a webhook handler.")
+
+
+def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Return what a function returns, or a coroutine function when it has run to its end.
+
+    :raises TypeError: if it returns what has not run yet, such as a generator.
+    """
+    result = function(*args, **kwargs)
+    if inspect.iscoroutine(result):
+        return _run(result)
+    if inspect.isgenerator(result) or inspect.isasyncgen(result) or inspect.isawaitable(result):
+        # Its body never ran: taken for done, the event's effect would be lost without a word.
+        raise TypeError(
+            f"It returned a {type(result).__name__}, which nothing runs. "
+            "Write it as a plain function or an async one, without yield."
+        )
+    return result
+
+
+def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    # Imported on first use: most shops have no async handler, and these take long to load.
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    # A loop is running in this thread, as under an ASGI server: wait in another thread, in
+    # this context, so that the handler sees its app and its session.
+    context = contextvars.copy_context()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(context.run, asyncio.run, coroutine).result()
+
+
+def describe(error: BaseException) -> str:
+    """Return what is stored of an error: type and message, then the merchant's frames.
+
+    The message may quote a statement's parameters: cards, keys and addresses are taken out.
+    """
+    from ..redaction import redact
+
+    said = "".join(traceback.format_exception_only(error)).strip()
+    summary = redact(said, limit=_LONGEST_MESSAGE)
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = dropwhile(lambda frame: frame.filename.startswith(_OURS), frames)
+    where = "".join(traceback.format_list(list(theirs))).rstrip()
+    return f"{summary}\n\n{where}" if where else summary
+
+
+# The merchant's handlers: who wants which event, in which order, under which name.
+#
+# Handlers are held strongly and run in the order they were registered. The name is
+# what the ledger remembers, so it must mean the same function after a restart.
+
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -193,3 +281,83 @@ def _is_same(known: Handler, new: Handler) -> bool:
 def _union(known: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
     # Decorators may be stacked on one function, one for each event.
     return (*known, *(pattern for pattern in new if pattern not in known))
+
+
+# What is to be run for an event: handlers in order, then the signal's receivers.
+
+
+class Job(NamedTuple):
+    """One thing to run for an event, under a name in the ledger."""
+
+    name: str
+    run: Callable[[Event], None]
+    skips_stale: bool = False
+
+
+class Jobs:
+    """Knows what an app wants to run for each event."""
+
+    def __init__(self, app: Flask, registry: HandlerRegistry) -> None:
+        self._app = app
+        self._registry = registry
+
+    def wants(self, event_type: str) -> bool:
+        """Whether any handler or receiver is for the type."""
+        return self._registry.wants(event_type) or bool(self._receivers(event_type))
+
+    def names_for(self, event_type: str) -> list[str]:
+        """Return the ledger's names of all that runs for the type."""
+        handlers = [handler.name for handler in self._registry.for_type(event_type)]
+        return handlers + [job.name for job in self._receiver_jobs(self._receivers(event_type))]
+
+    def for_event(self, event: Event) -> list[Job]:
+        """Return what to run for ``event``, in order."""
+        jobs = [
+            Job(handler.name, _handler_call(handler.function), handler.skips_stale)
+            for handler in self._registry.for_type(event.type)
+        ]
+        receivers = self._receivers(event.type)
+        return jobs + self._receiver_jobs(receivers) if receivers else jobs
+
+    def _receivers(self, event_type: str) -> list[Callable[..., Any]]:
+        signal = signals.for_type(event_type)
+        return list(signal.receivers_for(self._app)) if signal.receivers else []
+
+    def _receiver_jobs(self, receivers: list[Callable[..., Any]]) -> list[Job]:
+        # Blinker has no order; by name there is one that is the same after a restart.
+        named = sorted(((_receiver_name(found), found) for found in receivers), key=lambda n: n[0])
+        return [Job(name, self._receiver_call(found)) for name, found in _numbered(named)]
+
+    def _receiver_call(self, receiver: Callable[..., Any]) -> Callable[[Event], None]:
+        return lambda event: call(receiver, self._app, event=event)
+
+
+def _handler_call(function: Callable[..., Any]) -> Callable[[Event], None]:
+    return lambda event: call(function, event)
+
+
+def _receiver_name(receiver: Callable[..., Any]) -> str:
+    return f"signal:{name_of(receiver) or type(receiver).__name__}"[:LONGEST_NAME]
+
+
+def _numbered(
+    named: list[tuple[str, Callable[..., Any]]],
+) -> list[tuple[str, Callable[..., Any]]]:
+    """Tell receivers of the same name apart: ``name``, ``name#2`` …"""
+    seen: dict[str, int] = {}
+    numbered = []
+    for name, receiver in named:
+        seen[name] = seen.get(name, 0) + 1
+        numbered.append((name if seen[name] == 1 else f"{name}#{seen[name]}", receiver))
+    return numbered
+
+
+def tell_observers(signal: NamedSignal, app: Flask, **facts: Any) -> None:
+    """Send a signal to each receiver alone: what one raises is logged and changes nothing."""
+    if not signal.receivers:
+        return
+    for receiver in list(signal.receivers_for(app)):
+        try:
+            call(receiver, app, **facts)
+        except Exception:
+            logger.exception("A receiver of the signal %s failed.", signal.name)

@@ -19,9 +19,8 @@ from ..inbox.database import translated_errors
 from ..inbox.records import Claim, Mark
 from ..inbox.store import Inbox
 from ..resources import Event
-from .calling import fresh_context
-from .jobs import Job
-from .running import STALE, mark_of
+from .handlers import Job, fresh_context
+from .runner import STALE, mark_of
 
 logger = logging.getLogger(__name__)
 

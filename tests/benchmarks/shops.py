@@ -15,9 +15,9 @@ from sqlalchemy.schema import MetaData
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from flask_paysafer import PaySafer
-from flask_paysafer.inbox.clock import now_ms
+from flask_paysafer.inbox.database import now_ms
 from flask_paysafer.inbox.migrations import make_tables
-from flask_paysafer.inbox.schema import Tables, tables_in
+from flask_paysafer.inbox.tables import Tables, tables_in
 from flask_paysafer.state import get_state
 
 from . import bodies

@@ -23,8 +23,8 @@ _CONTEXT.set_forkserver_preload(
     [
         "tests.chaos.shop",
         "flask_paysafer.extension",
-        "flask_paysafer.inbox.opening",
-        "flask_paysafer.webhooks.dispatch",
+        "flask_paysafer.inbox.engine",
+        "flask_paysafer.webhooks.runner",
         "flask_paysafer.webhooks.transactions",
         "flask_paysafer.tasks",
         "kombu.transport.redis",

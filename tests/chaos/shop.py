@@ -21,8 +21,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from flask_paysafer import Event, PaySafer, Webhook
 from flask_paysafer.inbox.records import Claim
 from flask_paysafer.state import get_state
-from flask_paysafer.webhooks.jobs import Job
-from flask_paysafer.webhooks.running import PlainRun
+from flask_paysafer.webhooks.handlers import Job
+from flask_paysafer.webhooks.runner import PlainRun
 
 SECRET = "whsec_0123456789abcdef"
 READY = 0

@@ -12,7 +12,7 @@ from click.testing import Result
 from flask import Flask
 
 from flask_paysafer import Event, PaySafer
-from flask_paysafer.inbox.facts import Fact, Facts
+from flask_paysafer.inbox.reconciliation import Fact, Facts
 from flask_paysafer.state import get_state
 from tests.inbox.events import event_body
 

@@ -35,7 +35,7 @@ def troubled(shop: KitShop, monkeypatch: pytest.MonkeyPatch) -> KitShop:
         logger.error("Something failed", exc_info=LookupError("no such \x1b order\nsecond line"))
         return {}
 
-    monkeypatch.setattr("flask_paysafer.inbox.browse.Browser.counts", counts)
+    monkeypatch.setattr("flask_paysafer.inbox.queries.Browser.counts", counts)
     return shop
 
 

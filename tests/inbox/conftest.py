@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import Engine, MetaData
 
 from flask_paysafer.inbox.database import Database
-from flask_paysafer.inbox.engines import own_engine
+from flask_paysafer.inbox.engine import own_engine
 from flask_paysafer.inbox.migrations import make_or_check_tables, make_tables
-from flask_paysafer.inbox.schema import tables_in
 from flask_paysafer.inbox.store import Inbox
+from flask_paysafer.inbox.tables import tables_in
 from tests.databases import KINDS, Kind, fresh_database
 
 UrlOf = Callable[[Kind], str]

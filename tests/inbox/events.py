@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 from flask_paysafer.inbox.records import Recorded
 from flask_paysafer.inbox.store import Inbox
 from flask_paysafer.resources import Event
-from flask_paysafer.webhooks.dispatch import Dispatcher
-from flask_paysafer.webhooks.results import DispatchResult
+from flask_paysafer.webhooks.runner import Dispatcher, DispatchResult
 
 _numbers = itertools.count(1)
 

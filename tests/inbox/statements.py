@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from sqlalchemy import event
 
-from flask_paysafer.inbox import driver, prepared
+from flask_paysafer.inbox import statements
 from flask_paysafer.inbox.store import Inbox
 
 
@@ -21,12 +21,13 @@ def statements_of(inbox: Inbox, work: Callable[[], object]) -> list[str]:
 
     def ask(connection: Any, text: str, *rest: Any) -> Any:
         said.append(text)
-        return driver.ask_driver(connection, text, *rest)
+        return ask_driver(connection, text, *rest)
 
+    ask_driver = statements.ask_driver
     engine = inbox.database.engine
     event.listen(engine, "before_cursor_execute", note)
     try:
-        with patch.object(prepared, "ask_driver", ask):
+        with patch.object(statements, "ask_driver", ask):
             work()
     finally:
         event.remove(engine, "before_cursor_execute", note)

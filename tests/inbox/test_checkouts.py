@@ -12,9 +12,9 @@ from sqlalchemy import select, update
 
 from flask_paysafer.inbox.attempts import Attempt
 from flask_paysafer.inbox.checkouts import CheckoutStore
-from flask_paysafer.inbox.clock import now_ms
+from flask_paysafer.inbox.database import now_ms
+from flask_paysafer.inbox.encryption import Seal
 from flask_paysafer.inbox.errors import InboxUnavailableError
-from flask_paysafer.inbox.sealing import Seal
 from flask_paysafer.money import Money
 from tests.checkout.attempts import an_attempt
 from tests.inbox.conftest import MakeInbox

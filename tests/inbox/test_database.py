@@ -9,8 +9,8 @@ from sqlalchemy import Engine, MetaData, create_engine, event, select, text
 
 from flask_paysafer.inbox.database import Database
 from flask_paysafer.inbox.errors import InboxUnavailableError
-from flask_paysafer.inbox.prepared import Prepared
-from flask_paysafer.inbox.schema import tables_in
+from flask_paysafer.inbox.statements import Prepared
+from flask_paysafer.inbox.tables import tables_in
 
 from .conftest import UrlOf, open_engine
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import OperationalError
 
-from flask_paysafer.inbox.driver import ask_driver
+from flask_paysafer.inbox.statements import ask_driver
 
 
 @pytest.fixture

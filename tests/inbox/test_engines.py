@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask_paysafer import PaySafer
 from flask_paysafer.inbox.database import translated_errors
-from flask_paysafer.inbox.engines import _patience
+from flask_paysafer.inbox.engine import _patience
 from flask_paysafer.inbox.errors import InboxUnavailableError
 from flask_paysafer.state import get_state
 from tests.test_extension import SECRET, deliver, event

@@ -7,7 +7,7 @@ from threading import Event as Flag
 import pytest
 
 from flask_paysafer.inbox.errors import InboxUnavailableError
-from flask_paysafer.inbox.heartbeat import Heartbeat
+from flask_paysafer.inbox.leases import Heartbeat
 
 from .conftest import MakeInbox
 from .events import event_body, record
@@ -63,7 +63,7 @@ def test_forked_process_does_not_keep_what_its_parent_holds(
         return True
 
     with heartbeat.keeping(lambda: renew(parents), lease=60):
-        monkeypatch.setattr("flask_paysafer.inbox.heartbeat.os.getpid", lambda: -1)
+        monkeypatch.setattr("flask_paysafer.inbox.leases.os.getpid", lambda: -1)
         with heartbeat.keeping(lambda: renew(childs), lease=0.03):
             assert childs.wait(10)
     assert not parents.is_set()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from flask_paysafer.inbox.filters import EventFilter
+from flask_paysafer.inbox.queries import EventFilter
 from flask_paysafer.inbox.store import Inbox
 from tests.databases import Kind
 

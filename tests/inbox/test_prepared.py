@@ -21,8 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
-from flask_paysafer.inbox.driver import OWN
-from flask_paysafer.inbox.prepared import Prepared
+from flask_paysafer.inbox.statements import OWN, Prepared
 
 THINGS = Table(
     "thing",

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, select
 
-from flask_paysafer.inbox.clock import now_ms
+from flask_paysafer.inbox.database import now_ms
 
 
 def test_a_statement_with_the_databases_clock_is_compiled_once() -> None:

@@ -13,11 +13,11 @@ from cryptography.fernet import Fernet
 from sqlalchemy import MetaData, func, select
 
 from flask_paysafer.inbox.database import Database
+from flask_paysafer.inbox.encryption import Seal
 from flask_paysafer.inbox.errors import InboxUnavailableError
 from flask_paysafer.inbox.migrations import make_or_check_tables
-from flask_paysafer.inbox.schema import tables_in
-from flask_paysafer.inbox.sealing import Seal
 from flask_paysafer.inbox.store import Inbox
+from flask_paysafer.inbox.tables import tables_in
 
 from .conftest import MakeInbox, open_engine
 from .events import event_body, record

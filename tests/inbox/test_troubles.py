@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from flask_paysafer.inbox import troubles
-from flask_paysafer.inbox.browse import EventRow
-from flask_paysafer.inbox.filters import ALL
+from flask_paysafer.inbox import queries as troubles
+from flask_paysafer.inbox.queries import ALL, EventRow, Trouble
 from flask_paysafer.inbox.records import Claim, Failure
 from flask_paysafer.inbox.store import Inbox
-from flask_paysafer.inbox.troubles import Trouble
 
 from .events import event_body, record
 from .statements import statements_of

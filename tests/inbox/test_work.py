@@ -7,9 +7,9 @@ from threading import Barrier
 
 from cryptography.fernet import Fernet
 
-from flask_paysafer.inbox.filters import EventFilter
+from flask_paysafer.inbox.encryption import Seal
+from flask_paysafer.inbox.queries import EventFilter
 from flask_paysafer.inbox.records import Claim, Failure
-from flask_paysafer.inbox.sealing import Seal
 from flask_paysafer.inbox.store import Inbox
 
 from .conftest import MakeInbox

@@ -4,12 +4,7 @@ from typing import Any
 import pytest
 
 from flask_paysafer.resources import EVENT_TYPES, Event
-from flask_paysafer.resources.examples import (
-    EXAMPLES,
-    OverrideError,
-    example_event,
-    overridable,
-)
+from flask_paysafer.resources.examples import EXAMPLES, OverrideError, example_event, overridable
 
 # Copied from PaySafer's page, to the byte.
 DOCUMENTED_PAYMENT = """\

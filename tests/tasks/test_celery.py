@@ -13,7 +13,7 @@ from flask import Flask, current_app
 
 from flask_paysafer import Event, PaySafer, signals
 from flask_paysafer.state import get_state
-from flask_paysafer.tasks import Publisher
+from flask_paysafer.webhooks.celery import Publisher
 from tests.inbox.events import event_body
 from tests.services import require_service
 from tests.waiting import wait_for

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask_paysafer.tasks.publishing import QUIET, Publisher
-from flask_paysafer.tasks.working import LARGEST_BATCH, TURN, Worker
+from flask_paysafer.webhooks.celery import LARGEST_BATCH, QUIET, TURN, Publisher, Worker
 
 from .shops import make_celery
 

@@ -15,9 +15,8 @@ from flask_paysafer import signing
 from flask_paysafer.config import load_config
 from flask_paysafer.inbox.records import Recorded, State
 from flask_paysafer.resources import Event
-from flask_paysafer.webhooks.intake import WebhookIntake
-from flask_paysafer.webhooks.results import DispatchResult
-from flask_paysafer.webhooks.views import add_webhook_routes
+from flask_paysafer.webhooks.runner import DispatchResult
+from flask_paysafer.webhooks.view import WebhookIntake, add_webhook_routes
 
 SECRET = "whsec_7Wq3nB8xZk2LmV5tRc9pYh4sDf6gJa1e"
 OLD_SECRET = "whsec_9fJkQ2mXv7Lr4TzPb6Nc8Wd3Hs5Gy1Ea"

@@ -14,8 +14,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from flask_paysafer.config import Config
 from flask_paysafer.inbox import add_tables, open_inbox
 from flask_paysafer.inbox.migrations import make_tables
-from flask_paysafer.webhooks.dispatch import EventRun, InlineDispatcher
 from flask_paysafer.webhooks.handlers import HandlerRegistry
+from flask_paysafer.webhooks.runner import EventRun, InlineDispatcher
 from tests.inbox.events import Delivered, deliver, event_body
 
 Mode = Literal["plain", "flask-sqlalchemy", "flask-sqlalchemy-lite"]

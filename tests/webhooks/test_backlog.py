@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from flask_paysafer import signals
 from flask_paysafer.resources import Event
-from flask_paysafer.webhooks.backlog import Backlog, wait_before
+from flask_paysafer.webhooks.runner import Backlog, wait_before
 from tests.inbox.events import event_body
 
 from .shops import Mode, Shop

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from flask_paysafer import signals
 from flask_paysafer.resources import Event
-from flask_paysafer.webhooks.dispatch import EventRun, InlineDispatcher
+from flask_paysafer.webhooks.runner import EventRun, InlineDispatcher
 from tests.inbox.events import deliver, event_body
 
 from .conftest import OpenShop

@@ -10,10 +10,7 @@ import pytest
 from flask_paysafer import signals
 from flask_paysafer.inbox.records import State
 from flask_paysafer.resources import Event
-from flask_paysafer.webhooks.dispatch import InlineDispatcher
-from flask_paysafer.webhooks.event_run import EventRun
-from flask_paysafer.webhooks.replaying import OneHandler
-from flask_paysafer.webhooks.results import DispatchResult
+from flask_paysafer.webhooks.runner import DispatchResult, EventRun, InlineDispatcher, OneHandler
 from tests.databases import KINDS
 from tests.inbox.events import deliver, event_body
 

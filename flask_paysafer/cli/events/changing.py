@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from ...inbox.filters import EventFilter
+from ...inbox.maintenance import PRUNED
+from ...inbox.queries import EventFilter
 from ...inbox.records import STATES
-from ...inbox.upkeep import PRUNED
 from ...state import AppState
 from .. import with_state
 from ..moments import AGE, shown

@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from ...inbox.browse import EventStory
-from ...inbox.filters import EventFilter
+from ...inbox.queries import EventFilter, EventStory
 from ...inbox.records import STATES
 from ...state import AppState
 from ..moments import MOMENT, as_ms

@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from ...inbox.browse import EventRow, EventStory, note_of
-from ...inbox.troubles import Trouble
+from ...inbox.queries import EventRow, EventStory, Trouble, note_of
 from ...state import AppState
 from .. import with_state
 from ..moments import shown

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from ...inbox.browse import EventRow
+from ...inbox.queries import EventRow
 from ...state import AppState
-from ...webhooks import event_run
+from ...webhooks import runner as event_run
 from .. import with_state
 from ..tables import one_line, print_table
 from ..terminal import LOG

@@ -1,6 +1,6 @@
 """Have missed facts handled, each once, whatever arrives meanwhile.
 
-Follows the three steps of :mod:`flask_paysafer.inbox.facts`.
+Follows the three steps of :mod:`flask_paysafer.inbox.reconciliation`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from ...errors import InvalidPayloadError
-from ...inbox.facts import NOTICE
+from ...inbox.reconciliation import NOTICE
 from ...inbox.records import Claim
 from ...resources import Event
 from ...state import AppState
-from ...webhooks.backlog import wait_before
-from ...webhooks.event_run import UNREADABLE
+from ...webhooks.runner import UNREADABLE, wait_before
 from .payments import event_of
 from .search import Missed
 from .told import Told

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from ...inbox.facts import REFUNDED, Fact, refunded_sum
+from ...inbox.reconciliation import REFUNDED, Fact, refunded_sum
 from ...resources import Event, Payment
 
 _BY_STATUS = {"succeeded": "payment.completed", "failed": "payment.failed"}

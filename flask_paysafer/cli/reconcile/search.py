@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ...inbox.facts import Fact
+from ...inbox.reconciliation import Fact
 from ...inbox.records import State, is_settled
 from ...inbox.store import Inbox
 from ...resources import Payment

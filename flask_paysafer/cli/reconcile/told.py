@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from ...inbox.facts import Fact
+from ...inbox.reconciliation import Fact
 
 _ADD = (
     "INSERT INTO told VALUES (?, ?, ?) "

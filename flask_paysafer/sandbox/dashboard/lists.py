@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from flask_paysafer.money import Money
-
+from ...money import Money
 from ..engine import Engine
 from ..failures import ApiError
 from ..ledger import Row, shown

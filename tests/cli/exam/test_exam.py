@@ -17,7 +17,7 @@ from flask_paysafer.cli.exam.cases import examine as examine_case
 from flask_paysafer.cli.exam.examiner import Examiner
 from flask_paysafer.cli.exam.speaking import Reply, Speaker
 from flask_paysafer.config import Config
-from flask_paysafer.inbox.filters import EventFilter
+from flask_paysafer.inbox.queries import EventFilter
 from flask_paysafer.state import get_state
 from tests.webhooks.door_app import OLD_SECRET, SECRET
 

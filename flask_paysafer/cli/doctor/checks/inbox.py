@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from ....inbox.errors import InboxUnavailableError
-from ....inbox.filters import EventFilter
+from ....inbox.queries import EventFilter
 from ..findings import Finding, error, note, ok, warning
 from ..patient import Patient
 

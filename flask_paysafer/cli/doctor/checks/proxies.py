@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask, request, request_started
 from werkzeug.test import Client
 
-from ....webhooks.proxies import has_unheeded_proxy
+from ....webhooks.view import has_unheeded_proxy
 from ...addresses import is_local
 from ..findings import Finding, error, note, ok, warning
 from ..patient import Patient

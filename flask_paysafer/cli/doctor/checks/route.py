@@ -29,7 +29,7 @@ def check_route(patient: Patient) -> Iterator[Finding]:
 @contextmanager
 def _unlogged() -> Iterator[None]:
     """Keep the refusal of our own forgery out of the log, where it would alarm people."""
-    refuser = logging.getLogger("flask_paysafer.webhooks.intake")
+    refuser = logging.getLogger("flask_paysafer.webhooks.view")
     refuser.addFilter(_nothing)
     try:
         yield

@@ -14,12 +14,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from flask import Flask
+from sqlalchemy import URL, Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool
 
-from .driver import OWN
+from ..config import Config
+from ..errors import ConfigurationError
+from .database import Database
+from .encryption import Seal
 from .errors import InboxUnavailableError
+from .migrations import check_tables, make_or_check_tables
+from .statements import OWN
+from .store import Inbox
+from .tables import Tables, tables_in
 
 BUSY_SECONDS = 5.0
 """How long a SQLite writer waits for another before the answer is 503."""
@@ -148,3 +156,64 @@ def _survive_fork(engine: Engine) -> None:
             forked.dispose(close=False)
 
     os.register_at_fork(after_in_child=forget_connections)
+
+
+# The merchant's database objects, as Flask-SQLAlchemy or Flask-SQLAlchemy-Lite give them.
+
+
+_UNATTACHED = MetaData()
+
+
+def tables_of(db: Any) -> Tables:
+    """Put the inbox's tables into the metadata of ``db`` and return them.
+
+    Flask-SQLAlchemy-Lite has no metadata of its own: for Alembic to see the tables,
+    call ``tables_in(Model.metadata)`` from :mod:`flask_paysafer.inbox`.
+    """
+    metadata = getattr(db, "metadata", None)
+    return tables_in(metadata if isinstance(metadata, MetaData) else _UNATTACHED)
+
+
+def engine_of(db: Any, app: Flask) -> Callable[[], Engine]:
+    """Return a function that gives the merchant's default engine."""
+
+    def open_engine() -> Engine:
+        with app.app_context():
+            engine: Engine = db.engine
+            return engine
+
+    return open_engine
+
+
+# Put an inbox together from the settings.
+
+
+def open_inbox(config: Config, app: Flask, *, db: Any = None) -> Inbox:
+    """See :func:`flask_paysafer.inbox.open_inbox`."""
+    return Inbox(
+        _own(config, app) if db is None else _merchants(config, app, db),
+        account=config.name,
+        lease=config.lease,
+        seal=Seal(config.inbox_encryption_keys),
+        claims_on_receipt=config.dispatch == "inline",
+    )
+
+
+def _merchants(config: Config, app: Flask, db: Any) -> Database:
+    if config.inbox_url is not None:
+        raise ConfigurationError(
+            f"{config.setting('INBOX_URL')} is set, and PaySafer(db=…) was given a database too. "
+            "The inbox lives in one of them: drop the setting, or drop db=."
+        )
+    return Database(engine_of(db, app), tables_of(db), prepare=check_tables)
+
+
+def _own(config: Config, app: Flask) -> Database:
+    def open_engine() -> Engine:
+        return own_engine(
+            config.inbox_url,
+            instance_path=app.instance_path,
+            setting=config.setting("INBOX_URL"),
+        )
+
+    return Database(open_engine, tables_in(MetaData()), prepare=make_or_check_tables)

@@ -18,15 +18,13 @@ from sqlalchemy import (
     update,
 )
 
-from .browse import Browser
-from .claims import is_unvisited
-from .clock import now_ms
-from .database import Database
+from .database import Database, now_ms
+from .encryption import Seal
 from .errors import PayloadUnreadableError
-from .filters import EventFilter
+from .events import is_unvisited
+from .queries import Browser, EventFilter
 from .records import State
-from .schema import NEVER
-from .sealing import Seal
+from .tables import NEVER
 
 PRUNED: tuple[State, ...] = ("done", "ignored")
 """What is pruned by age; failed and quarantined rows stay until they are asked for by name."""

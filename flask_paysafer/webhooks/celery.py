@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,11 @@ from celery import Celery
 from kombu.connection import Connection
 from kombu.exceptions import KombuError
 from kombu.pools import producers
+
+from ..inbox.records import Recorded
+from ..inbox.store import Inbox
+from ..resources import Event
+from .runner import Backlog, DispatchResult, EventRun
 
 logger = logging.getLogger(__name__)
 
@@ -101,3 +107,100 @@ def _send(connection: Connection, task: Any, message: dict[str, Any]) -> None:
 def _broker_errors(connection: Connection) -> tuple[type[BaseException], ...]:
     errors: tuple[type[BaseException], ...] = (KombuError, OSError)
     return (*errors, *connection.connection_errors, *connection.channel_errors)
+
+
+# What a worker does when it is told that there is work: all of it that is due.
+
+
+LARGEST_BATCH = 50
+SPAN = 1.0
+"""Seconds that a batch should take, so that slow work is shared between workers."""
+
+TURN = 20.0
+"""Seconds after which a worker turns to its other messages."""
+
+_REMEMBERED = 10_000
+
+
+class Worker:
+    """Works off one account's due events in one process."""
+
+    def __init__(self, backlog: Backlog, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._backlog = backlog
+        self._clock = clock
+        self._size = 1
+        self._finished: OrderedDict[int, None] = OrderedDict()
+
+    def work(self, hint: int) -> int:
+        """Handle everything that is due, and return how many events were taken.
+
+        A hint whose event this process has just finished is passed over: with a
+        backlog most messages come after their event.
+        """
+        if self._finished.pop(hint, hint) is None:
+            return 0
+        began, taken = self._clock(), 0
+        while handled := self._turn():
+            taken += handled
+            if self._clock() - began > TURN:
+                break
+        return taken
+
+    def _turn(self) -> int:
+        """Handle one event of a dead worker, and a batch of what waits."""
+        lapsed = self._backlog.handle_lapsed()
+        began = self._clock()
+        handled = self._backlog.handle_batch(self._size)
+        self._adapt(len(handled), self._clock() - began)
+        if lapsed is not None:
+            handled.append(lapsed)
+        self._remember([key for key, result in handled if result == "done"])
+        return len(handled)
+
+    def _adapt(self, handled: int, seconds: float) -> None:
+        if handled:
+            fitting = int(SPAN * handled / max(seconds, 0.001))
+            self._size = max(1, min(LARGEST_BATCH, fitting))
+
+    def _remember(self, keys: list[int]) -> None:
+        self._finished.update(dict.fromkeys(keys))
+        while len(self._finished) > _REMEMBERED:
+            self._finished.popitem(last=False)
+
+
+# Hand stored events to the workers.
+
+
+class CeleryDispatcher:
+    """Answers at once: the event is stored, and a worker is told."""
+
+    def __init__(self, run: EventRun, inbox: Inbox, publisher: Publisher) -> None:
+        self._run = run
+        self._inbox = inbox
+        self._publisher = publisher
+
+    def wants(self, event: Event) -> bool:
+        """Whether any handler or receiver is for the event."""
+        return self._run.jobs.wants(event.type)
+
+    def dispatch(self, recorded: Recorded, event: Event) -> DispatchResult:
+        """Tell a worker of the event. With the broker down the next sweep does.
+
+        An event that comes again although it was answered was sent again by hand: if
+        its attempts are used up, it gets new ones.
+        """
+        if recorded.is_new:
+            self._run.announce(event)
+        elif recorded.state in ("done", "quarantined"):
+            return "done"
+        elif recorded.state != "processing":
+            self._inbox.claims.make_due(recorded.key)
+        self._publisher.publish(recorded.key)
+        return "queued"
+
+    def replay(self, key: int, *, again: bool = False) -> DispatchResult:
+        """Have a worker handle a stored event once more."""
+        if not self._inbox.upkeep.requeue(key, again=again):
+            return "busy"
+        self._publisher.publish(key)
+        return "queued"

@@ -1,4 +1,4 @@
-"""Look at what the inbox holds: lists, one event with all that happened to it, figures."""
+"""Tell in short what failed of many events: how often, and the last of it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,126 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, case, func, or_, select
 
-from .clock import now_ms
-from .database import Database
-from .filters import ALL, EventFilter
+from .database import Database, now_ms
+from .encryption import Seal
 from .records import HANDLED_AS, STATES, State, is_settled
-from .sealing import Seal
-from .troubles import Trouble, troubles_of
+from .tables import NEVER, Tables
+
+_AT_ONCE = 500
+_LONGEST = 500
+"""How many characters of an error are read, for its first line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What failed of one event."""
+
+    failures: int
+    """How many runs of handlers failed, through all attempts and replays."""
+    handler: str
+    """The one that failed last; of those that are still not done, if there are any."""
+    error: str
+    """The first line of what it said."""
+
+
+def troubles_of(
+    connection: Connection, tables: Tables, keys: Sequence[int], *, handler: str | None = None
+) -> dict[int, Trouble]:
+    """Return what failed, by the event's key, of those of which anything did.
+
+    :param handler: Look at this handler's failures alone.
+    """
+    found: dict[int, Trouble] = {}
+    for start in range(0, len(keys), _AT_ONCE):
+        query = _query(tables, keys[start : start + _AT_ONCE], handler)
+        for key, count, name, error in connection.execute(query):
+            found[key] = Trouble(count, name, error.partition("\n")[0])
+    return found
+
+
+def _query(tables: Tables, keys: Sequence[int], handler: str | None) -> Select[Any]:
+    failure, run = tables.failure, tables.handler_run
+    wanted: list[ColumnElement[bool]] = [failure.c.event_key.in_(keys)]
+    if handler is not None:
+        wanted.append(failure.c.handler == handler)
+    is_its = and_(run.c.event_key == failure.c.event_key, run.c.handler == failure.c.handler)
+    # A failure that is overcome since then is news only where no other is left.
+    open_one = func.max(case((run.c.handler.is_(None), failure.c.key)))
+    last = (
+        select(
+            func.count().label("failures"),
+            func.coalesce(open_one, func.max(failure.c.key)).label("key"),
+        )
+        .select_from(failure.outerjoin(run, is_its))
+        .where(*wanted)
+        .group_by(failure.c.event_key)
+        .subquery()
+    )
+    said = func.substr(failure.c.error, 1, _LONGEST)
+    columns = (failure.c.event_key, last.c.failures, failure.c.handler, said)
+    return select(*columns).join_from(last, failure, failure.c.key == last.c.key)
+
+
+# Which events a person asks for.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Everything is asked for unless a field narrows it."""
+
+    states: Sequence[State] = ()
+    types: Sequence[str] = ()
+    """Exact types, or families such as ``payment.*``."""
+    object_id: str | None = None
+    since: int | None = None
+    """Received at or after this moment, in UTC milliseconds."""
+    until: int | None = None
+    """Received before this moment, in UTC milliseconds."""
+
+    @property
+    def is_of_unfinished(self) -> bool:
+        """Whether the index of unfinished events holds all that is asked for."""
+        return bool(self.states) and not set(self.states) & {"done", "ignored"}
+
+    def conditions(self, event: Table) -> list[ColumnElement[bool]]:
+        """Return the filter in SQL."""
+        found: list[ColumnElement[bool]] = []
+        if self.states:
+            found.append(event.c.state.in_(self.states))
+        if self.is_of_unfinished:
+            found.append(_is_indexed(event, self.states))
+        if self.types:
+            found.append(or_(*(_is_type(event, wanted) for wanted in self.types)))
+        if self.object_id is not None:
+            found.append(event.c.object_id == self.object_id)
+        if self.since is not None:
+            found.append(event.c.received_at >= self.since)
+        if self.until is not None:
+            found.append(event.c.received_at < self.until)
+        return found
+
+
+ALL = EventFilter()
+"""Every event."""
+
+
+def _is_indexed(event: Table, states: Sequence[State]) -> ColumnElement[bool]:
+    """Say what is true of ``due_at`` in these states, so that its index finds the rows."""
+    if set(states) <= {"failed", "quarantined"}:
+        return event.c.due_at >= NEVER
+    return event.c.due_at.is_not(None)
+
+
+def _is_type(event: Table, wanted: str) -> ColumnElement[bool]:
+    if wanted.endswith("*"):
+        return event.c.type.startswith(wanted[:-1], autoescape=True)
+    return event.c.type == wanted
+
+
+# Look at what the inbox holds: lists, one event with all that happened to it, figures.
+
 
 PAGE = 500
 """How many rows are read at a time where all of them are walked."""

@@ -26,11 +26,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, and_, bindparam, delete, select, update
 
 from ..resources import Event
-from .database import Database
-from .dialects import InsertAbsent, insert_absent
+from .database import Database, InsertAbsent, insert_absent
+from .encryption import Seal
 from .errors import PayloadUnreadableError
 from .records import HANDLED_AS, State, object_id_of
-from .sealing import Seal
 
 REFUNDED = "payment.refunded"
 FACT_TYPES = ("payment.created", "payment.completed", "payment.failed", REFUNDED)

@@ -13,8 +13,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, or_, select, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
-from .clock import now_ms
-from .database import Database
+from .database import Database, now_ms
 from .records import Mark
 
 _NOTHING_YET = -1
