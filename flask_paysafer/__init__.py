@@ -14,13 +14,16 @@ from . import errors, signals
 if TYPE_CHECKING:
     from .checkout.orders import CheckoutOrder
     from .client import AsyncPaySaferClient, PaySaferClient
+    from .events import Event
     from .extension import PaySafer
     from .idempotency import idempotency_key
     from .money import Money
-    from .resources import Customer, Dispute, Event, Page, Payment, Payout, Token, WebhookEndpoint
+    from .pagination import AsyncPage, Page
+    from .resources import Customer, Dispute, Payment, Payout, Token, WebhookEndpoint
     from .webhooks.verification import Webhook
 
 __all__ = [
+    "AsyncPage",
     "AsyncPaySaferClient",
     "CheckoutOrder",
     "Customer",
@@ -42,15 +45,17 @@ __all__ = [
 
 _HOMES = {
     "AsyncPaySaferClient": "client",
+    "AsyncPage": "pagination",
     "CheckoutOrder": "checkout.orders",
+    "Event": "events",
     "Money": "money",
+    "Page": "pagination",
     "PaySafer": "extension",
     "PaySaferClient": "client",
     "Webhook": "webhooks.verification",
     "idempotency_key": "idempotency",
 } | dict.fromkeys(
-    ("Customer", "Dispute", "Event", "Page", "Payment", "Payout", "Token", "WebhookEndpoint"),
-    "resources",
+    ("Customer", "Dispute", "Payment", "Payout", "Token", "WebhookEndpoint"), "resources"
 )
 
 

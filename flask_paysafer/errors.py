@@ -21,6 +21,14 @@
     - ``RateLimitError``: 429
     - ``ServerError``: 5xx
 
+  - ``OrderMismatchError``: order, payment and event don't agree
+  - ``OrderClosedError``: the order takes no further payment
+  - ``TooManyAttemptsError``: the order was tried to be paid too often
+  - ``PaymentRefused``: raise it to refuse a payment
+  - ``InboxUnavailableError``: the inbox's database can't be used
+  - ``PayloadUnreadableError``: a stored payload can't be decrypted
+  - ``OverrideError``: a test's override fits no field of the event
+
 Every one of them pickles, and none holds a key, a card number, a CVC or an
 e-mail address: what PaySafer says is cleaned before it becomes a message. The
 idempotency key is as the caller gave it, and cleaned where it is shown.
@@ -38,14 +46,21 @@ __all__ = [
     "CardError",
     "ConfigurationError",
     "IdempotencyError",
+    "InboxUnavailableError",
     "InvalidPayloadError",
     "InvalidRequestError",
     "NotFoundError",
+    "OrderClosedError",
+    "OrderMismatchError",
     "Outcome",
+    "OverrideError",
     "PaySaferError",
+    "PayloadUnreadableError",
+    "PaymentRefused",
     "RateLimitError",
     "ServerError",
     "SignatureVerificationError",
+    "TooManyAttemptsError",
 ]
 
 Outcome = Literal["rejected", "not_sent", "unknown"]
@@ -195,3 +210,44 @@ class RateLimitError(APIError):
 
 class ServerError(APIError):
     """5xx: PaySafer failed. For a write the outcome is unknown."""
+
+
+class OrderMismatchError(PaySaferError):
+    """Order, payment and event don't agree, so nothing may be fulfilled until somebody has looked.
+
+    Raised in a handler, it leaves the event failed, where the operator sees it.
+    """
+
+
+class OrderClosedError(PaySaferError):
+    """The order takes no further payment: it has expired or was closed."""
+
+
+class TooManyAttemptsError(PaySaferError):
+    """The order was tried to be paid too often."""
+
+
+class PaymentRefused(PaySaferError):  # noqa: N818 (a decision of the shop's, not a failure)
+    """Raise it in a ``before_payment`` function to refuse a payment. No card is charged.
+
+    The message is shown to the customer.
+    """
+
+
+class InboxUnavailableError(PaySaferError):
+    """The inbox's database is down, locked, full, read-only or not set up.
+
+    Either nothing was stored or all of it was. The sender of the event should retry later
+    (503 with ``Retry-After``).
+    """
+
+
+class PayloadUnreadableError(PaySaferError):
+    """A stored payload can't be decrypted with the keys that are set.
+
+    The row is kept as it is, and can be read again once its key is set.
+    """
+
+
+class OverrideError(PaySaferError, ValueError):
+    """An override of an example event names no field of it, or gives one the wrong type."""

@@ -28,8 +28,9 @@ from .webhooks.view import WebhookIntake, add_webhook_routes
 if TYPE_CHECKING:
     from .checkout.orders import CheckoutOrder
     from .client import AsyncPaySaferClient, PaySaferClient
+    from .events import Event
     from .inbox.store import Inbox
-    from .resources import Event, Payment
+    from .resources import Payment
     from .webhooks.runner import Dispatcher
 
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])

@@ -18,7 +18,8 @@ from flask import Flask, current_app
 
 from .config import Config
 from .errors import ConfigurationError, PaySaferError
-from .resources import Event, Resource
+from .events import Event
+from .resources import Resource
 from .webhooks.handlers import HandlerRegistry, call
 
 if TYPE_CHECKING:

@@ -14,8 +14,7 @@ from celery import Celery, shared_task
 from celery.signals import import_modules
 from flask import Flask, current_app, has_app_context
 
-from .errors import ConfigurationError
-from .inbox.errors import InboxUnavailableError
+from .errors import ConfigurationError, InboxUnavailableError
 from .state import AppState, states
 from .webhooks.celery import FIRST_ACCOUNT, HANDLE, LARGEST_BATCH, SWEEP, Publisher, Worker
 

@@ -16,7 +16,7 @@ import flask_paysafer
 from flask_paysafer import errors, signals
 from flask_paysafer.cli import COMMANDS, paysafer_cli
 from flask_paysafer.config import SETTING_NAMES
-from flask_paysafer.resources import EVENT_TYPES
+from flask_paysafer.events import EVENT_TYPES
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

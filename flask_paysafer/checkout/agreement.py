@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ..errors import OrderMismatchError
+from ..events import Event
 from ..inbox.attempts import Attempt
-from ..resources import Event
-from .errors import OrderMismatchError
 from .identity import reference_of
 from .orders import CheckoutOrder
 from .payments import money_of

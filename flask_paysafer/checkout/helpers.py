@@ -13,7 +13,7 @@ from flask import Flask
 from markupsafe import Markup
 
 from ..config import Config
-from ..inbox import InboxUnavailableError
+from ..errors import InboxUnavailableError
 from ..money import Money
 from .orders import CheckoutOrder
 from .phases import phase_of

@@ -14,14 +14,13 @@ from flask import Flask
 
 from .. import signals
 from ..config import Config
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, TooManyAttemptsError
+from ..events import Event
 from ..inbox.attempts import Attempt
 from ..inbox.errors import is_unfit_value
-from ..resources import Event
 from . import identity
 from .agreement import agreed_order
 from .aliases import plain_numbers
-from .errors import TooManyAttemptsError
 from .orders import CheckoutOrder
 from .payments import creation
 from .settling import PAUSE, Settler

@@ -27,11 +27,10 @@ from flask import (
 from werkzeug.wrappers import Response as AnyResponse
 
 from ..config import Config
-from ..inbox import InboxUnavailableError
+from ..errors import InboxUnavailableError, TooManyAttemptsError
 from .assets import asset
 from .card_guard import holds_card_data
 from .csrf import is_genuine
-from .errors import TooManyAttemptsError
 from .orders import CheckoutOrder
 from .phases import SETTLED, phase_of
 from .rendering import Renderer, is_reference, shown_amount

@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from ..errors import ConfigurationError
-from ..resources import AsyncPage, Resource
-from ..resources.page import Trail
+from ..pagination import AsyncPage, Trail
+from ..resources import Resource
 from . import core, operations
 from .async_pages import Listing
 from .async_services import Customers, Payments, Tokens, WebhookEndpoints

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from typing import Any, Generic, TypeVar
 
-from ..resources import AsyncPage, Resource
+from ..pagination import AsyncPage
+from ..resources import Resource
 
 __all__ = ["Listing"]
 

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from ..errors import ConfigurationError
-from ..resources import Page, Resource
-from ..resources.page import Trail
+from ..pagination import Page, Trail
+from ..resources import Resource
 from . import core, operations
 from .core import Core
 from .hooks import Hook

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
-from ..resources import Customer, Page, Payment, Token, WebhookEndpoint
+from ..pagination import Page
+from ..resources import Customer, Payment, Token, WebhookEndpoint
 from . import operations
 from .parameters import (
     CallOptions,

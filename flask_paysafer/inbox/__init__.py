@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .errors import InboxUnavailableError, PayloadUnreadableError
 from .records import STATES, Claim, Recorded, State
 
 if TYPE_CHECKING:
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 __all__ = [
     "STATES",
     "Claim",
-    "InboxUnavailableError",
-    "PayloadUnreadableError",
     "Recorded",
     "State",
     "add_tables",

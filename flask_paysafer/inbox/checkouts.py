@@ -29,11 +29,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from ..errors import InboxUnavailableError
 from ..money import Money
 from .attempts import CLOSED, FINAL, Attempt
 from .database import Database, InsertAbsent, insert_absent, now_ms
 from .encryption import Seal
-from .errors import InboxUnavailableError
 
 
 class _NotNextError(Exception):

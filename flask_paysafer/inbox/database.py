@@ -21,8 +21,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import Insert, ReturningInsert
 from sqlalchemy.sql.functions import FunctionElement
 
-from ..errors import ConfigurationError
-from .errors import InboxUnavailableError
+from ..errors import ConfigurationError, InboxUnavailableError
 from .statements import OWN, Prepared
 from .tables import Tables
 
@@ -119,7 +118,7 @@ def _insert_and_see(statement: Insert) -> InsertAbsent:
 # One database as the inbox uses it: transactions, and one error for all that can be wrong.
 #
 # Rule of this file: whatever a driver raises leaves it as
-# :class:`~flask_paysafer.inbox.errors.InboxUnavailableError`, without parameters, for
+# :class:`~flask_paysafer.errors.InboxUnavailableError`, without parameters, for
 # they hold payloads.
 
 

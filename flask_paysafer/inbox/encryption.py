@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from .errors import PayloadUnreadableError
+from ..errors import PayloadUnreadableError
 
 
 class Seal:

@@ -20,10 +20,9 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool
 
 from ..config import Config
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, InboxUnavailableError
 from .database import Database
 from .encryption import Seal
-from .errors import InboxUnavailableError
 from .migrations import check_tables, make_or_check_tables
 from .statements import OWN
 from .store import Inbox

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .errors import InboxUnavailableError
+from ..errors import InboxUnavailableError
 
 logger = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ from sqlalchemy import (
     update,
 )
 
+from ..errors import PayloadUnreadableError
 from .database import Database, now_ms
 from .encryption import Seal
-from .errors import PayloadUnreadableError
 from .events import is_unvisited
 from .queries import Browser, EventFilter
 from .records import State

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateColumn
 
-from .errors import InboxUnavailableError
+from ..errors import InboxUnavailableError
 from .tables import SCHEMA_VERSION, Tables
 
 Lacking = Table | Column[object] | Index

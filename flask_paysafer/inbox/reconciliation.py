@@ -25,10 +25,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, and_, bindparam, delete, select, update
 
-from ..resources import Event
+from ..errors import PayloadUnreadableError
+from ..events import Event
 from .database import Database, InsertAbsent, insert_absent
 from .encryption import Seal
-from .errors import PayloadUnreadableError
 from .records import HANDLED_AS, State, object_id_of
 
 REFUNDED = "payment.refunded"

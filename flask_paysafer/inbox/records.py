@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from ..resources import Event
+from ..events import Event
 
 State = Literal["pending", "processing", "done", "failed", "ignored", "quarantined"]
 """Where an event stands.

@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from ..resources import Event
+from ..errors import InboxUnavailableError, PayloadUnreadableError
+from ..events import Event
 from .database import Database
 from .encryption import Seal
-from .errors import InboxUnavailableError, PayloadUnreadableError
 from .events import Batches, Claims, Known, Ledger, Receipts, RewritingLedger, Visits
 from .leases import HEARTBEAT
 from .maintenance import Upkeep

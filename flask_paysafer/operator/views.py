@@ -26,7 +26,7 @@ from flask import (
 from werkzeug.wrappers import Response as AnyResponse
 
 from ..checkout.csrf import csrf_fields, is_genuine
-from ..inbox.errors import InboxUnavailableError
+from ..errors import InboxUnavailableError
 from ..inbox.records import STATES
 from ..webhooks.handlers import call
 from .chart import HEIGHT, WIDTH, draw

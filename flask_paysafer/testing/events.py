@@ -12,8 +12,9 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from ..resources import Event, parse
-from ..resources.examples import example_event
+from ..event_examples import example_event
+from ..events import Event
+from ..resources import parse
 
 
 def build_event(

@@ -14,9 +14,9 @@ from kombu.connection import Connection
 from kombu.exceptions import KombuError
 from kombu.pools import producers
 
+from ..events import Event
 from ..inbox.records import Recorded
 from ..inbox.store import Inbox
-from ..resources import Event
 from .runner import Backlog, DispatchResult, EventRun
 
 logger = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from flask import Flask
 
 from .. import signals
 from ..errors import ConfigurationError
-from ..resources import EVENT_TYPES, Event
+from ..events import EVENT_TYPES, Event
 
 logger = logging.getLogger(__name__)
 

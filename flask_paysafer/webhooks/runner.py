@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from flask import Flask
 
 from .. import signals
-from ..errors import InvalidPayloadError
-from ..inbox.errors import InboxUnavailableError, PayloadUnreadableError
+from ..errors import InboxUnavailableError, InvalidPayloadError, PayloadUnreadableError
+from ..events import Event
 from ..inbox.records import Claim, Failure, Mark, Recorded, Stored, is_settled, object_id_of
-from ..resources import Event, Resource
+from ..resources import Resource
 from .handlers import HandlerRegistry, Job, Jobs, describe, fresh_context, tell_observers
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from flask import Flask
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session, scoped_session
 
+from ..events import Event
 from ..inbox.database import translated_errors
 from ..inbox.records import Claim, Mark
 from ..inbox.store import Inbox
-from ..resources import Event
 from .handlers import Job, fresh_context
 from .runner import STALE, mark_of
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from .. import signing
 from ..errors import ConfigurationError, SignatureVerificationError
-from ..resources import Event
+from ..events import Event
 
 
 class Webhook:

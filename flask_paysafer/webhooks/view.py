@@ -16,10 +16,9 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from .. import signals, signing
 from ..config import Config
-from ..errors import InvalidPayloadError, SignatureVerificationError
-from ..inbox.errors import InboxUnavailableError
+from ..errors import InboxUnavailableError, InvalidPayloadError, SignatureVerificationError
+from ..events import Event
 from ..inbox.records import Recorded
-from ..resources import Event
 from .handlers import tell_observers
 from .runner import DispatchResult
 

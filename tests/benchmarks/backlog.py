@@ -23,7 +23,7 @@ from celery import Celery
 from flask import Flask
 from sqlalchemy import func, select
 
-from flask_paysafer.resources import Event
+from flask_paysafer.events import Event
 from flask_paysafer.state import get_state
 from tests.tasks import worker_shop
 

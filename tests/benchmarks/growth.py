@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
+from flask_paysafer.events import Event
 from flask_paysafer.inbox.migrations import make_tables
 from flask_paysafer.inbox.store import Inbox
-from flask_paysafer.resources import Event
 from flask_paysafer.state import get_state
 
 from . import bodies

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from flask_paysafer.checkout.agreement import agreed_order
-from flask_paysafer.checkout.errors import OrderMismatchError
+from flask_paysafer.errors import OrderMismatchError
+from flask_paysafer.events import Event
 from flask_paysafer.money import Money
-from flask_paysafer.resources import Event
 from tests.checkout.attempts import an_attempt
 from tests.checkout.test_orders import an_order
 

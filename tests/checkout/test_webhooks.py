@@ -10,7 +10,7 @@ import pytest
 from flask import Flask, request, url_for
 
 from flask_paysafer import Event, Webhook
-from flask_paysafer.checkout.errors import OrderMismatchError
+from flask_paysafer.errors import OrderMismatchError
 from flask_paysafer.money import Money
 from flask_paysafer.sandbox import Sandbox
 from tests.checkout.conftest import MakeShop

@@ -13,7 +13,7 @@ from werkzeug.serving import make_server
 from werkzeug.test import Client
 
 from flask_paysafer import Event, PaySafer
-from flask_paysafer.resources import EVENT_TYPES
+from flask_paysafer.events import EVENT_TYPES
 from flask_paysafer.sandbox import Reply, Sandbox
 from flask_paysafer.testing import build_event, payment_completed
 

@@ -13,7 +13,8 @@ import pytest
 
 from flask_paysafer import errors
 from flask_paysafer.client import AsyncPaySaferClient, PaySaferClient
-from flask_paysafer.resources import Page, Payment
+from flask_paysafer.pagination import Page
+from flask_paysafer.resources import Payment
 
 from .driving import SECRET_KEY
 

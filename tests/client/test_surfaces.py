@@ -15,7 +15,7 @@ from flask_paysafer.client import (
     sync_services,
 )
 from flask_paysafer.client.async_pages import Listing
-from flask_paysafer.resources import AsyncPage, Page
+from flask_paysafer.pagination import AsyncPage, Page
 
 SERVICES = sorted(sync_services.__all__)
 DOCUMENTED = {

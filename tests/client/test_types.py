@@ -23,7 +23,8 @@ from flask_paysafer import (
 )
 from flask_paysafer.client import AttemptRecord, RateLimit
 from flask_paysafer.client.parameters import Card
-from flask_paysafer.resources import AsyncPage, Resource
+from flask_paysafer.pagination import AsyncPage
+from flask_paysafer.resources import Resource
 
 from .driving import PUBLISHABLE_KEY, SECRET_KEY
 from .recording import Recorder

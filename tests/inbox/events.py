@@ -6,9 +6,9 @@ import itertools
 import json
 from typing import Any, NamedTuple
 
+from flask_paysafer.events import Event
 from flask_paysafer.inbox.records import Recorded
 from flask_paysafer.inbox.store import Inbox
-from flask_paysafer.resources import Event
 from flask_paysafer.webhooks.runner import Dispatcher, DispatchResult
 
 _numbers = itertools.count(1)

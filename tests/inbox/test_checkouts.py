@@ -10,11 +10,11 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import select, update
 
+from flask_paysafer.errors import InboxUnavailableError
 from flask_paysafer.inbox.attempts import Attempt
 from flask_paysafer.inbox.checkouts import CheckoutStore
 from flask_paysafer.inbox.database import now_ms
 from flask_paysafer.inbox.encryption import Seal
-from flask_paysafer.inbox.errors import InboxUnavailableError
 from flask_paysafer.money import Money
 from tests.checkout.attempts import an_attempt
 from tests.inbox.conftest import MakeInbox

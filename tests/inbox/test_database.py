@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, MetaData, create_engine, event, select, text
 
+from flask_paysafer.errors import InboxUnavailableError
 from flask_paysafer.inbox.database import Database
-from flask_paysafer.inbox.errors import InboxUnavailableError
 from flask_paysafer.inbox.statements import Prepared
 from flask_paysafer.inbox.tables import tables_in
 

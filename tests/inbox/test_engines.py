@@ -9,9 +9,9 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from flask_paysafer import PaySafer
+from flask_paysafer.errors import InboxUnavailableError
 from flask_paysafer.inbox.database import translated_errors
 from flask_paysafer.inbox.engine import _patience
-from flask_paysafer.inbox.errors import InboxUnavailableError
 from flask_paysafer.state import get_state
 from tests.test_extension import SECRET, deliver, event
 

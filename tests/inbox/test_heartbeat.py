@@ -6,7 +6,7 @@ from threading import Event as Flag
 
 import pytest
 
-from flask_paysafer.inbox.errors import InboxUnavailableError
+from flask_paysafer.errors import InboxUnavailableError
 from flask_paysafer.inbox.leases import Heartbeat
 
 from .conftest import MakeInbox

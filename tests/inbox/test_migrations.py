@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import Connection, Engine, MetaData, inspect, text, update
 
 from flask_paysafer import PaySafer
-from flask_paysafer.inbox.errors import InboxUnavailableError
+from flask_paysafer.errors import InboxUnavailableError
 from flask_paysafer.inbox.migrations import check_tables, make_or_check_tables, make_tables
 from flask_paysafer.inbox.tables import SCHEMA_VERSION, Tables, tables_in
 from flask_paysafer.state import get_state

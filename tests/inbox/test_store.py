@@ -12,9 +12,9 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import MetaData, func, select
 
+from flask_paysafer.errors import InboxUnavailableError
 from flask_paysafer.inbox.database import Database
 from flask_paysafer.inbox.encryption import Seal
-from flask_paysafer.inbox.errors import InboxUnavailableError
 from flask_paysafer.inbox.migrations import make_or_check_tables
 from flask_paysafer.inbox.store import Inbox
 from flask_paysafer.inbox.tables import tables_in

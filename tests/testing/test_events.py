@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from flask_paysafer import testing
-from flask_paysafer.resources import EVENT_TYPES, Event
-from flask_paysafer.resources.examples import OverrideError
+from flask_paysafer.errors import OverrideError
+from flask_paysafer.events import EVENT_TYPES, Event
 
 
 def builder_of(event_type: str) -> Callable[..., Event]:

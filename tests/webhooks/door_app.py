@@ -13,8 +13,8 @@ from werkzeug.test import TestResponse
 
 from flask_paysafer import signing
 from flask_paysafer.config import load_config
+from flask_paysafer.events import Event
 from flask_paysafer.inbox.records import Recorded, State
-from flask_paysafer.resources import Event
 from flask_paysafer.webhooks.runner import DispatchResult
 from flask_paysafer.webhooks.view import WebhookIntake, add_webhook_routes
 

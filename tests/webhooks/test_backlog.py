@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from flask_paysafer import signals
-from flask_paysafer.resources import Event
+from flask_paysafer.events import Event
 from flask_paysafer.webhooks.runner import Backlog, wait_before
 from tests.inbox.events import event_body
 

@@ -13,7 +13,7 @@ from flask import current_app, g
 from sqlalchemy import select
 
 from flask_paysafer import signals
-from flask_paysafer.resources import Event
+from flask_paysafer.events import Event
 from flask_paysafer.webhooks.runner import EventRun, InlineDispatcher
 from tests.inbox.events import deliver, event_body
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from flask_paysafer.events import Event
 from flask_paysafer.inbox.reconciliation import Fact, Facts
-from flask_paysafer.resources import Event
 from tests.databases import KINDS
 from tests.inbox.events import event_body
 

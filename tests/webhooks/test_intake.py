@@ -10,8 +10,7 @@ import pytest
 from flask import Flask
 
 from flask_paysafer import signals, signing
-from flask_paysafer.errors import SignatureVerificationError
-from flask_paysafer.inbox.errors import InboxUnavailableError
+from flask_paysafer.errors import InboxUnavailableError, SignatureVerificationError
 
 from .door_app import OLD_SECRET, PATH, SECRET, Door, event_body, sign
 

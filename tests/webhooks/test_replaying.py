@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from flask_paysafer import signals
+from flask_paysafer.events import Event
 from flask_paysafer.inbox.records import State
-from flask_paysafer.resources import Event
 from flask_paysafer.webhooks.runner import DispatchResult, EventRun, InlineDispatcher, OneHandler
 from tests.databases import KINDS
 from tests.inbox.events import deliver, event_body

@@ -10,8 +10,8 @@ from threading import Event as Flag
 import pytest
 from sqlalchemy import select, text
 
-from flask_paysafer.inbox.errors import InboxUnavailableError
-from flask_paysafer.resources import Event
+from flask_paysafer.errors import InboxUnavailableError
+from flask_paysafer.events import Event
 from tests.databases import Kind
 from tests.inbox.events import Delivered, event_body
 from tests.waiting import wait_for

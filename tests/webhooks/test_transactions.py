@@ -9,7 +9,7 @@ from threading import Event as Flag
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from flask_paysafer.resources import Event
+from flask_paysafer.events import Event
 from flask_paysafer.webhooks.transactions import current_session
 from tests.databases import KINDS, Kind
 from tests.inbox.events import event_body

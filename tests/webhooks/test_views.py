@@ -18,7 +18,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
 
 from flask_paysafer import signing
-from flask_paysafer.inbox.errors import InboxUnavailableError
+from flask_paysafer.errors import InboxUnavailableError
 
 from .door_app import OLD_SECRET, PATH, SECRET, Door, event_body, sign
 

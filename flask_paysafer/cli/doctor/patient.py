@@ -9,8 +9,8 @@ from functools import cached_property
 
 from ...client import PaySaferClient
 from ...config import Config
+from ...events import EVENT_TYPES
 from ...keys import is_loopback
-from ...resources import EVENT_TYPES
 from ...state import AppState
 from ..addresses import known_webhook_url, webhook_path, webhook_url
 

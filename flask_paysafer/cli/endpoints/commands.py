@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from ...errors import ConfigurationError
-from ...resources import EVENT_TYPES, WebhookEndpoint
+from ...events import EVENT_TYPES
+from ...resources import WebhookEndpoint
 from ...state import AppState
 from .. import with_state
 from ..addresses import is_local, webhook_url

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...inbox.errors import InboxUnavailableError
+from ...errors import InboxUnavailableError
 from ...inbox.store import aside_id
 from ...state import AppState
 from .examiner import Examiner

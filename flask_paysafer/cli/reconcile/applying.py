@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from ...errors import InvalidPayloadError
+from ...events import Event
 from ...inbox.reconciliation import NOTICE
 from ...inbox.records import Claim
-from ...resources import Event
 from ...state import AppState
 from ...webhooks.runner import UNREADABLE, wait_before
 from .payments import event_of

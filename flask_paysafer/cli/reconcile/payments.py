@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from ...events import Event
 from ...inbox.reconciliation import REFUNDED, Fact, refunded_sum
-from ...resources import Event, Payment
+from ...resources import Payment
 
 _BY_STATUS = {"succeeded": "payment.completed", "failed": "payment.failed"}
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from ...client import PaySaferClient
 from ...errors import RateLimitError
-from ...resources import Page, Payment
+from ...pagination import Page
+from ...resources import Payment
 
 RESERVE = 0.2
 """The part of the rate limit that is left to the shop."""

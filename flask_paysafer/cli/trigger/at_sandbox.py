@@ -11,10 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...config import Config
-from ...errors import ConfigurationError, PaySaferError
+from ...errors import ConfigurationError, OverrideError, PaySaferError
+from ...events import Event
 from ...keys import is_loopback
-from ...resources import Event
-from ...resources.examples import OverrideError
 from .speaking import ask, send_json
 
 _PAYMENT = ("currency", "description", "metadata", "receipt_email")

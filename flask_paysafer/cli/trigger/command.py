@@ -10,9 +10,9 @@ from typing import Any, BinaryIO
 
 import click
 
-from ...errors import ConfigurationError
-from ...resources import Event
-from ...resources.examples import EXAMPLES, OverrideError, example_event
+from ...errors import ConfigurationError, OverrideError
+from ...event_examples import EXAMPLES, example_event
+from ...events import Event
 from ...state import AppState
 from .. import with_state
 from . import at_app, at_sandbox

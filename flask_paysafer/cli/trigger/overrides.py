@@ -8,7 +8,8 @@ import typing
 from collections.abc import Iterable
 from typing import Any
 
-from ...resources.examples import OverrideError, field_type, overridable
+from ...errors import OverrideError
+from ...event_examples import field_type, overridable
 
 
 def read_overrides(event_type: str, texts: Iterable[str]) -> dict[str, Any]:

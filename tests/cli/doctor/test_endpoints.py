@@ -9,7 +9,7 @@ import pytest
 from flask_paysafer.cli.doctor.checks.endpoints import check_endpoints
 from flask_paysafer.cli.doctor.findings import Finding
 from flask_paysafer.cli.doctor.patient import Patient
-from flask_paysafer.resources import Event
+from flask_paysafer.events import Event
 from flask_paysafer.signing import fingerprint
 from tests.cli.shop import SECRET, URL, KitShop
 from tests.inbox.events import event_body

@@ -562,7 +562,7 @@ def test_names_a_beat_that_is_not_there(
 
 
 def test_names_payloads_that_can_not_be_decrypted(served: Sandbox, folder: Path) -> None:
-    from flask_paysafer.resources import Event
+    from flask_paysafer.events import Event
     from tests.inbox.events import event_body
 
     first = Case("first", "", "", {"PAYSAFER_INBOX_ENCRYPTION_KEY": Fernet.generate_key().decode()})

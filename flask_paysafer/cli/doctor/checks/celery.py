@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ....inbox.errors import InboxUnavailableError
+from ....errors import InboxUnavailableError
 from ..findings import Finding, error, note, ok, warning
 from ..patient import Patient
 

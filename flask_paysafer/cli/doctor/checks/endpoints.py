@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from ....errors import PaySaferError
-from ....inbox.errors import InboxUnavailableError
+from ....errors import InboxUnavailableError, PaySaferError
 from ....resources import WebhookEndpoint
 from ....webhooks.rotation import secret_uses
 from ...addresses import is_local

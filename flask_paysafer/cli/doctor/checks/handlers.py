@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ....resources import EVENT_TYPES
+from ....events import EVENT_TYPES
 from ....webhooks.handlers import Handler
 from ..findings import Finding, note, ok, warning
 from ..patient import Patient

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from ....inbox.errors import InboxUnavailableError
+from ....errors import InboxUnavailableError
 from ....inbox.queries import EventFilter
 from ..findings import Finding, error, note, ok, warning
 from ..patient import Patient

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from ....inbox.errors import InboxUnavailableError
+from ....errors import InboxUnavailableError
 from ....webhooks.rotation import SecretUse, secret_uses
 from ..findings import Finding, note, ok, warning
 from ..patient import Patient

@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from flask_paysafer.resources import EVENT_TYPES, Event
-from flask_paysafer.resources.examples import EXAMPLES, OverrideError, example_event, overridable
+from flask_paysafer.errors import OverrideError
+from flask_paysafer.event_examples import EXAMPLES, example_event, overridable
+from flask_paysafer.events import EVENT_TYPES, Event
 
 # Copied from PaySafer's page, to the byte.
 DOCUMENTED_PAYMENT = """\

@@ -15,10 +15,10 @@ from copy import deepcopy
 from difflib import get_close_matches
 from typing import Any
 
-from .base import Resource
-from .registry import CLASSES
+from .errors import OverrideError
+from .resources import CLASSES, Resource
 
-__all__ = ["EXAMPLES", "OverrideError", "example_event", "field_type", "overridable"]
+__all__ = ["EXAMPLES", "example_event", "field_type", "overridable"]
 
 API_VERSION = "2026-01-15"
 _CREATED = 1709472000
@@ -91,10 +91,6 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
 """What ``data`` holds, by the event's type."""
 
 _ENVELOPE: dict[str, Any] = {"id": str, "created": int, "api_version": str}
-
-
-class OverrideError(ValueError):
-    """An override names nothing that exists, or gives it a value of another type."""
 
 
 def example_event(

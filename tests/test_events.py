@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flask_paysafer.errors import InvalidPayloadError
+from flask_paysafer.events import EVENT_TYPES, Event
 from flask_paysafer.idempotency import idempotency_key
-from flask_paysafer.resources import EVENT_TYPES, Customer, Event, Payment, Resource
+from flask_paysafer.resources import Customer, Payment, Resource
 
 
 def event_json(**changes: Any) -> bytes:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flask_paysafer import events
 from flask_paysafer.errors import InvalidPayloadError
-from flask_paysafer.resources import strict_json
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from([":", '":', '" :', "{"])
 VALUES = st.recursive(
@@ -27,7 +27,7 @@ def test_reads_what_any_writer_of_json_wrote(
     value: Any, separators: tuple[str, str], ensure_ascii: bool
 ) -> None:
     text = json.dumps(value, separators=separators, ensure_ascii=ensure_ascii)
-    assert strict_json.read(text.encode()) == value
+    assert events.read_json(text.encode()) == value
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_reads_what_any_writer_of_json_wrote(
 )
 def test_refuses_a_key_that_is_given_twice_however_it_is_written(text: str) -> None:
     with pytest.raises(InvalidPayloadError) as caught:
-        strict_json.read(text.encode())
+        events.read_json(text.encode())
     assert caught.value.message == "The payload can't be read: it gives a key twice."
 
 
@@ -62,7 +62,7 @@ def test_refuses_a_key_twice_whatever_stands_around_it(
     pairs = [f"{json.dumps(key)}{data.draw(SPACE)}:{json.dumps(fields[key])}" for key in fields]
     twice = data.draw(st.sampled_from(pairs))
     with pytest.raises(InvalidPayloadError, match="it gives a key twice"):
-        strict_json.read(f"{{{','.join([*pairs, twice])}}}".encode())
+        events.read_json(f"{{{','.join([*pairs, twice])}}}".encode())
 
 
 SPACE = st.sampled_from(["", " ", "\n", "\t\r"])
@@ -83,7 +83,7 @@ def nested(depth: int, opens: str = "[", closes: str = "]") -> bytes:
         (b'{"a":-Infinity}', "it holds NaN or Infinity, which are no JSON"),
         (b'{"a":1e999}', "it holds a number beyond all bounds"),
         (b'{"a":' + b"9" * 5000 + b"}", "it is not JSON"),
-        (nested(strict_json.MAX_DEPTH + 1), "it is nested too deep"),
+        (nested(events.MAX_DEPTH + 1), "it is nested too deep"),
         (nested(100_000), "it is nested too deep"),
         (b'{"a":' * 100 + b"[]" + b"}" * 100, "it is nested too deep"),
         (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "it is nested too deep"),
@@ -91,26 +91,26 @@ def nested(depth: int, opens: str = "[", closes: str = "]") -> bytes:
 )
 def test_refuses_what_is_no_json_or_goes_too_deep(body: bytes, reason: str) -> None:
     with pytest.raises(InvalidPayloadError) as caught:
-        strict_json.read(body)
+        events.read_json(body)
     assert caught.value.message == f"The payload can't be read: {reason}."
 
 
 def test_the_greatest_depth_is_allowed() -> None:
-    assert strict_json.read(nested(strict_json.MAX_DEPTH))
+    assert events.read_json(nested(events.MAX_DEPTH))
 
 
 def test_many_objects_that_lie_side_by_side_are_not_deep() -> None:
     body = json.dumps({"a": [{} for _ in range(1000)]}).encode()
-    assert len(strict_json.read(body)["a"]) == 1000
+    assert len(events.read_json(body)["a"]) == 1000
 
 
 @pytest.mark.parametrize("body", [b'{"a":"\xff"}', b"\xff\xfe{\x00}\x00", b'{"a":"\\ud800"}'])
 def test_refuses_what_no_text_could_hold(body: bytes) -> None:
     with pytest.raises(InvalidPayloadError) as caught:
-        strict_json.read(body)
+        events.read_json(body)
     assert caught.value.message == "The payload is not UTF-8 text."
 
 
 @pytest.mark.parametrize("body", [b' {"a": 1}\n', b'{"a": 1}\r\n', b"[1]", b'"text"', b"null"])
 def test_reads_white_space_around_and_what_is_no_object(body: bytes) -> None:
-    assert strict_json.read(body) == json.loads(body)
+    assert events.read_json(body) == json.loads(body)

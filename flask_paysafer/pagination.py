@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
-from ..errors import APIError
-from .base import Resource
+from .errors import APIError
+from .resources import Resource
 
 __all__ = ["AsyncPage", "Page"]
 
