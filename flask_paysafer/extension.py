@@ -13,17 +13,17 @@ from .checkout.helpers import add_template_helpers
 from .checkout.views import add_checkout_routes
 from .config import Config, load_config
 from .errors import ConfigurationError
-from .operator import Desk, add_operator_routes
+from .operator import add_operator_routes
 from .state import (
     AppState,
     ClientOptions,
-    MerchantCode,
     OperatorCheck,
     OrderLoader,
+    Registrations,
     add_state,
     get_state,
 )
-from .webhooks.view import WebhookIntake, add_webhook_routes
+from .webhooks.view import add_webhook_routes
 
 if TYPE_CHECKING:
     from .checkout.orders import CheckoutOrder
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from .events import Event
     from .inbox.store import Inbox
     from .resources import Payment
-    from .webhooks.runner import Dispatcher
 
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
 LoaderT = TypeVar("LoaderT", bound=OrderLoader)
@@ -69,7 +68,7 @@ class PaySafer:
     ) -> None:
         self.name = name
         self._db = db
-        self._code = MerchantCode()
+        self._registrations = Registrations()
         self._client_options = ClientOptions(
             transport=transport, async_transport=async_transport, hooks=hooks
         )
@@ -98,8 +97,7 @@ class PaySafer:
         state = AppState(
             app=app,
             config=config,
-            code=self._code,
-            make_dispatcher=_make_dispatcher,
+            registrations=self._registrations,
             client_options=self._client_options,
             db=self._db,
         )
@@ -131,7 +129,9 @@ class PaySafer:
         :raises ConfigurationError: for a misspelt type, or a name that another
             function has.
         """
-        return self._code.registry.on(*types, name=name, unknown_ok=unknown_ok, stale=stale)
+        return self._registrations.handlers.on(
+            *types, name=name, unknown_ok=unknown_ok, stale=stale
+        )
 
     def order_loader(self, function: LoaderT) -> LoaderT:
         """Register the function that says what an order costs.
@@ -142,7 +142,7 @@ class PaySafer:
         A loader that looks orders up by number gives the order's ``reference=`` too: a
         database takes ``01`` for 1.
         """
-        self._code.order_loader = function
+        self._registrations.order_loader = function
         return function
 
     def operator_required(self, function: CheckT) -> CheckT:
@@ -151,7 +151,7 @@ class PaySafer:
         It is called without arguments in the request. Anything but a true answer,
         and no function at all, is a 404.
         """
-        self._code.operator_check = function
+        self._registrations.operator_check = function
         return function
 
     def order_for(self, event: Event) -> CheckoutOrder | None:
@@ -226,38 +226,11 @@ def _show_tables_to_migrations(db: Any) -> None:
 
 def _create_blueprint(state: AppState) -> Blueprint:
     blueprint = Blueprint(state.config.name, __name__, url_prefix=state.config.url_prefix or None)
-    intake = WebhookIntake(
-        state.config,
-        lambda: state.inbox,
-        lambda: state.dispatcher,
-        state.app,
-        watch=state.watch,
-    )
-    add_webhook_routes(blueprint, intake)
+    add_webhook_routes(blueprint, state)
     add_checkout_routes(blueprint, state.config, lambda: state.checkout)
-    add_operator_routes(
-        blueprint,
-        Desk(
-            name=state.config.name,
-            inbox=lambda: state.inbox,
-            dispatcher=lambda: state.dispatcher,
-            one_handler=lambda: state.one_handler,
-            may_enter=lambda: state.code.operator_check,
-        ),
-    )
+    add_operator_routes(blueprint, state)
     add_template_helpers(state.app, state.config, lambda: state.checkout)
     return blueprint
-
-
-def _make_dispatcher(state: AppState) -> Dispatcher:
-    if state.config.dispatch == "celery":
-        from .webhooks.celery import CeleryDispatcher, Publisher
-
-        publisher = Publisher(lambda: state.app.extensions.get("celery"), account=state.config.name)
-        return CeleryDispatcher(state.event_run, state.inbox, publisher)
-    from .webhooks.runner import InlineDispatcher
-
-    return InlineDispatcher(state.event_run, state.inbox)
 
 
 def _attach_celery(state: AppState) -> None:

@@ -1,4 +1,4 @@
-"""What one app holds of one extension: its settings, and what is built from them.
+"""The state of one extension in one app: its settings, and the objects built from them.
 
 One :class:`AppState` per app and extension name lives in
 ``app.extensions["paysafer"]``, so several apps and several accounts share
@@ -40,16 +40,16 @@ _KEY = "paysafer"
 
 
 @dataclass(eq=False)
-class MerchantCode:
-    """What the merchant registered on the extension: the same for every app that has it."""
+class Registrations:
+    """The functions that the merchant registered on the extension, shared by its apps."""
 
-    registry: HandlerRegistry = field(default_factory=HandlerRegistry)
+    handlers: HandlerRegistry = field(default_factory=HandlerRegistry)
     order_loader: OrderLoader | None = None
     operator_check: OperatorCheck | None = None
 
 
 class ClientOptions(NamedTuple):
-    """What the settings can't say of the API client."""
+    """Options of the API client that no setting can hold."""
 
     transport: Any = None
     async_transport: Any = None
@@ -62,8 +62,7 @@ class AppState:
 
     app: Flask
     config: Config
-    code: MerchantCode
-    make_dispatcher: Callable[[AppState], Dispatcher]
+    registrations: Registrations
     client_options: ClientOptions = field(default_factory=ClientOptions)
     db: Any = None
     _lock: RLock = field(default_factory=RLock)
@@ -72,7 +71,7 @@ class AppState:
     @property
     def registry(self) -> HandlerRegistry:
         """The merchant's handlers."""
-        return self.code.registry
+        return self.registrations.handlers
 
     @property
     def client(self) -> PaySaferClient:
@@ -97,33 +96,33 @@ class AppState:
 
     @property
     def event_run(self) -> EventRun:
-        """What runs an event's handlers."""
+        """Runs an event's handlers."""
         return self._once("event_run", self._make_event_run)
 
     @property
     def backlog(self) -> Backlog:
-        """What works off stored events; with Celery it tries again what fails."""
+        """Processes stored events; with Celery it retries the failed ones."""
         return self._once("backlog", self._make_backlog)
 
     @property
     def dispatcher(self) -> Dispatcher:
-        """What takes a stored event to its handlers, as ``PAYSAFER_DISPATCH`` says."""
-        return self._once("dispatcher", lambda: self.make_dispatcher(self))
+        """Takes stored events to their handlers, as ``PAYSAFER_DISPATCH`` says."""
+        return self._once("dispatcher", self._make_dispatcher)
 
     @property
     def one_handler(self) -> OneHandler:
-        """What replays one handler alone, in this process."""
+        """Replays one handler alone, in this process."""
         return self._once("one_handler", self._make_one_handler)
 
     @property
     def checkout(self) -> Checkout:
-        """What decides about payments of orders."""
+        """Decides about payments of orders."""
         return self._once("checkout", self._make_checkout)
 
-    def reach(self, transport: Any, async_transport: Any) -> None:
-        """Let the API clients go another way from now on: to a sandbox in a test's own process.
+    def use_transport(self, transport: Any, async_transport: Any) -> None:
+        """Give the API clients other transports, such as those of a sandbox in the test's process.
 
-        :raises ConfigurationError: if a client was used already, for it keeps its way.
+        :raises ConfigurationError: if a client was used already, for it keeps its transport.
         """
         if self._built.keys() & {"client", "async_client", "checkout"}:
             raise ConfigurationError(
@@ -185,6 +184,17 @@ class AppState:
 
         return EventRun(self.app, self.registry, inbox, db=self.db, retrieve=self.retrieve_object)
 
+    def _make_dispatcher(self) -> Dispatcher:
+        if self.config.dispatch == "celery":
+            from .webhooks.celery import CeleryDispatcher, Publisher
+
+            return CeleryDispatcher(
+                self.event_run, self.inbox, Publisher(self.app, account=self.config.name)
+            )
+        from .webhooks.runner import InlineDispatcher
+
+        return InlineDispatcher(self.event_run, self.inbox)
+
     def _make_one_handler(self) -> OneHandler:
         from .webhooks.runner import OneHandler
 
@@ -236,17 +246,17 @@ class AppState:
 
         :raises ConfigurationError: if none is registered.
         """
-        if self.code.order_loader is None:
+        if self.registrations.order_loader is None:
             raise ConfigurationError(
                 "The checkout has no order loader. Register a function that returns a "
                 "CheckoutOrder for a reference with @paysafer.order_loader."
             )
-        order: CheckoutOrder | None = call(self.code.order_loader, reference)
+        order: CheckoutOrder | None = call(self.registrations.order_loader, reference)
         return order
 
-    def watch(self, event: Event) -> None:
-        """Let a payment's event settle its checkout, so that the page need not ask."""
-        if self.code.order_loader is not None and event.type.startswith("payment."):
+    def on_stored(self, event: Event) -> None:
+        """Update the checkout of a new payment event, so that its page need not ask the API."""
+        if self.registrations.order_loader is not None and event.type.startswith("payment."):
             self.checkout.note_event(event)
 
     def retrieve_object(self, event: Event) -> Resource:

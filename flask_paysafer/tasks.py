@@ -127,7 +127,7 @@ def sweep(task: Any, account: str = FIRST_ACCOUNT) -> None:
     Sends a few messages, not one per event: each makes a worker take all it can.
     """
     state = state_for(task.app, account)
-    publisher = Publisher(lambda: task.app, account=account)
+    publisher = Publisher(state.app, account=account)
     try:
         due = state.inbox.batches.due_keys(LARGEST_BATCH * _MOST_HINTS)
     except InboxUnavailableError as error:

@@ -30,10 +30,10 @@ from ..errors import InboxUnavailableError
 from ..inbox.records import STATES
 from ..webhooks.handlers import call
 from .chart import HEIGHT, WIDTH, draw
-from .routes import Desk
 
 if TYPE_CHECKING:
     from ..inbox.queries import EventFilter, EventStory
+    from ..state import AppState
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +57,8 @@ View = Callable[..., AnyResponse]
 class Views:
     """The page's views, by name: those who may not enter find no such page."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, state: AppState) -> None:
+        self._state = state
         self._views: dict[str, View] = {
             "operator": self.events,
             "operator_event": self.event,
@@ -81,7 +81,7 @@ class Views:
         return _private(answer)
 
     def _is_admitted(self) -> bool:
-        check = self._desk.may_enter()
+        check = self._state.registrations.operator_check
         # An async function's coroutine is true before it has said anything: it has to run.
         answer = call(check) if check is not None else None
         if isinstance(answer, (AnyResponse, str, tuple)):
@@ -96,7 +96,7 @@ class Views:
         # Not above: SQLAlchemy is imported when the inbox is first used.
         from ..inbox.queries import note_of
 
-        browser = self._desk.inbox().browser
+        browser = self._state.inbox.browser
         span = request.args.get("span", "24h")
         hours = SPANS.get(span, SPANS["24h"])
         now = browser.now()
@@ -126,7 +126,7 @@ class Views:
     def _story(self, key: int) -> EventStory:
         if key > LARGEST_KEY:
             abort(404)
-        return self._desk.inbox().browser.story_of(key) or abort(404)
+        return self._state.inbox.browser.story_of(key) or abort(404)
 
     def replay(self, key: int) -> AnyResponse:
         event = self._story(key).event
@@ -134,15 +134,15 @@ class Views:
             return self._replay_leader(key, event.handled_as)
         handler = request.form.get("handler") or None
         if handler is not None:
-            result = self._desk.one_handler().replay(key, handler)
+            result = self._state.one_handler.replay(key, handler)
         else:
-            result = self._desk.dispatcher().replay(key, again=event.state == "done")
+            result = self._state.dispatcher.replay(key, again=event.state == "done")
         flash(_REPLAYED[result], "paysafer_operator")
         return redirect(url_for(".operator_event", key=key), 303)
 
     def _replay_leader(self, key: int, event_id: str) -> AnyResponse:
         """Replay the event of reconcile's that was handled for another, and go to its page."""
-        leader = self._desk.inbox().browser.story(event_id)
+        leader = self._state.inbox.browser.story(event_id)
         if leader is None:
             flash(_LEADER_IS_GONE.format(event_id), "paysafer_operator")
             return redirect(url_for(".operator_event", key=key), 303)
@@ -150,14 +150,14 @@ class Views:
 
     def quarantine(self, key: int) -> AnyResponse:
         self._story(key)
-        done = self._desk.inbox().upkeep.set_aside(key, why="set aside by an operator")
+        done = self._state.inbox.upkeep.set_aside(key, why="set aside by an operator")
         flash(_QUARANTINED if done else _REPLAYED["busy"], "paysafer_operator")
         return redirect(url_for(".operator_event", key=key), 303)
 
     def _page(self, template: str, **values: Any) -> AnyResponse:
         text = render_template(
             f"paysafer_operator/{template}",
-            account=self._desk.name,
+            account=self._state.config.name,
             states=STATES,
             spans=SPANS,
             moment=_moment,

@@ -44,7 +44,7 @@ class JoinedSandbox(Sandbox):
         :raises ConfigurationError: if the app's client was used already, or its key is too short.
         """
         state = state_of(app, account)
-        state.reach(self.transport(), self.async_transport())
+        state.use_transport(self.transport(), self.async_transport())
         url = self._shops.add(app, state.config)
         with self.engine.ledger.transaction():
             realm = self.engine.account(_realm(state.config))

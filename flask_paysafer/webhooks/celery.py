@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
+from flask import Flask
 from kombu.connection import Connection
 from kombu.exceptions import KombuError
 from kombu.pools import producers
@@ -45,18 +46,17 @@ _ONE_RETRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interv
 class Publisher:
     """Sends the messages of one account.
 
-    :param get_celery: Returns ``app.extensions["celery"]``, which may be set late;
-        None while it is not.
+    :param app: Its ``app.extensions["celery"]`` may be set late: it is read with each message.
     """
 
     def __init__(
         self,
-        get_celery: Callable[[], Celery | None],
+        app: Flask,
         *,
         account: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._get_celery = get_celery
+        self._app = app
         # The first account's messages carry the row's key alone.
         self._keywords = {} if account == FIRST_ACCOUNT else {"account": account}
         self._clock = clock
@@ -68,7 +68,7 @@ class Publisher:
         """Tell a worker of the row ``key``; False if nobody could be told."""
         if self._clock() < self._quiet_until:
             return False
-        celery = self._get_celery()
+        celery: Celery | None = self._app.extensions.get("celery")
         if celery is None:
             logger.error(
                 'app.extensions["celery"] is not set: events are stored and wait. Put your Celery '

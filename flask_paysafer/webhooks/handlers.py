@@ -352,7 +352,7 @@ def _numbered(
     return numbered
 
 
-def tell_observers(signal: NamedSignal, app: Flask, **facts: Any) -> None:
+def send_robust(signal: NamedSignal, app: Flask, **facts: Any) -> None:
     """Send a signal to each receiver alone: what one raises is logged and changes nothing."""
     if not signal.receivers:
         return

@@ -17,7 +17,7 @@ from ..errors import InboxUnavailableError, InvalidPayloadError, PayloadUnreadab
 from ..events import Event
 from ..inbox.records import Claim, Failure, Mark, Recorded, Stored, is_settled, object_id_of
 from ..resources import Resource
-from .handlers import HandlerRegistry, Job, Jobs, describe, fresh_context, tell_observers
+from .handlers import HandlerRegistry, Job, Jobs, describe, fresh_context, send_robust
 
 if TYPE_CHECKING:
     from ..inbox.store import Inbox
@@ -166,7 +166,7 @@ class EventRun:
 
     def announce(self, event: Event) -> None:
         """Tell observers of a new event."""
-        tell_observers(signals.event_received, self._app, event=event)
+        send_robust(signals.event_received, self._app, event=event)
 
     def run(self, claim: Claim, event: Event, *, retry_in: float | None = None) -> DispatchResult:
         """Run the handlers that are not yet done, each alone, and note the outcome.
@@ -306,7 +306,7 @@ class EventRun:
         return [job for job in jobs if job.name not in done]
 
     def _tell_failure(self, event: Event, claim: Claim, handler: str, error: Exception) -> None:
-        tell_observers(
+        send_robust(
             signals.event_failed,
             self._app,
             event=event,
@@ -316,7 +316,7 @@ class EventRun:
         )
 
     def _done(self, event: Event) -> DispatchResult:
-        tell_observers(signals.event_processed, self._app, event=event)
+        send_robust(signals.event_processed, self._app, event=event)
         return "done"
 
 

@@ -104,7 +104,9 @@ def test_message_carries_nothing_but_the_row(celery: Celery, tmp_path: Path) -> 
 
 def test_another_accounts_message_names_the_account(celery: Celery) -> None:
     celery.finalize()  # the shared tasks are its own from here on
-    Publisher(lambda: celery, account="paysafer_eu").publish(1)
+    app = Flask("shop")
+    app.extensions["celery"] = celery
+    Publisher(app, account="paysafer_eu").publish(1)
 
     arguments, keywords, _ = next_message(celery).decode()
     assert (arguments, keywords) == ([1], {"account": "paysafer_eu"})

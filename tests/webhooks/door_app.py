@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,7 @@ from flask_paysafer.config import load_config
 from flask_paysafer.events import Event
 from flask_paysafer.inbox.records import Recorded, State
 from flask_paysafer.webhooks.runner import DispatchResult
-from flask_paysafer.webhooks.view import WebhookIntake, add_webhook_routes
+from flask_paysafer.webhooks.view import WebhookView, add_webhook_routes
 
 SECRET = "whsec_7Wq3nB8xZk2LmV5tRc9pYh4sDf6gJa1e"
 OLD_SECRET = "whsec_9fJkQ2mXv7Lr4TzPb6Nc8Wd3Hs5Gy1Ea"
@@ -82,23 +83,26 @@ class NotingDispatcher:
 
 
 class Door:
-    """The app, its parts, and how to knock."""
+    """The app and its parts, in the place of the extension's state, and how to knock."""
 
     def __init__(
         self, app: Flask | None = None, *, name: str = "paysafer", **settings: Any
     ) -> None:
         self.app = app or Flask("shop")
-        self.inbox = NotingInbox()
-        self.dispatcher = NotingDispatcher()
+        self.inbox: Any = NotingInbox()
+        self.dispatcher: Any = NotingDispatcher()
+        self.watch: Callable[[Event], None] | None = None
         given = {"WEBHOOK_SECRET": SECRET, **settings}
         settings = {f"{name.upper()}_{key}": value for key, value in given.items()}
         self.config = load_config(settings, {}, name=name)
-        self.intake = WebhookIntake(
-            self.config, lambda: self.inbox, lambda: self.dispatcher, self.app
-        )
+        self.view = WebhookView(self)  # type: ignore[arg-type]  # it is all that the view needs
         blueprint = Blueprint(name, __name__)
-        add_webhook_routes(blueprint, self.intake)
+        add_webhook_routes(blueprint, self)  # type: ignore[arg-type]
         self.app.register_blueprint(blueprint, url_prefix=self.config.url_prefix)
+
+    def on_stored(self, event: Event) -> None:
+        if self.watch is not None:
+            self.watch(event)
 
     @property
     def client(self) -> FlaskClient:

@@ -22,7 +22,7 @@ def create_app() -> Flask:
     """Return the app; its inbox is at ``PAYSAFER_INBOX_URL``."""
     door = Door(WEBHOOK_MAX_BYTES=LIMIT, INBOX_URL=os.environ["PAYSAFER_INBOX_URL"])
     inbox = open_inbox(door.config, door.app)
-    door.intake._inbox = lambda: inbox
+    door.inbox = inbox
     return door.app
 
 

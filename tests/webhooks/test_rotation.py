@@ -26,7 +26,7 @@ def door(tmp_path: Path) -> Door:
 @pytest.fixture
 def inbox(door: Door) -> Inbox:
     inbox = open_inbox(door.config, door.app)
-    door.intake._inbox = lambda: inbox
+    door.inbox = inbox
     return inbox
 
 
@@ -81,7 +81,7 @@ def test_a_repeated_delivery_counts_as_use(door: Door, inbox: Inbox) -> None:
 def test_a_quiet_shop_with_one_secret_keeps_it(tmp_path: Path) -> None:
     door = Door(INBOX_URL=f"sqlite:///{tmp_path}/inbox.db")
     inbox = open_inbox(door.config, door.app)
-    door.intake._inbox = lambda: inbox
+    door.inbox = inbox
     door.deliver()
     age_events(inbox, timedelta(days=90))
     assert verdicts(door, inbox) == ["in use"]
@@ -92,6 +92,6 @@ def test_other_accounts_in_the_same_tables_do_not_count(door: Door, inbox: Inbox
         name="paysafer_eu", WEBHOOK_SECRET=OLD_SECRET, INBOX_URL=str(door.config.inbox_url)
     )
     others = open_inbox(other.config, other.app)
-    other.intake._inbox = lambda: others
+    other.inbox = others
     other.deliver(secret=OLD_SECRET, path="/paysafer_eu/webhook")
     assert verdicts(door, inbox) == ["unused", "unused"]

@@ -68,7 +68,7 @@ class Patient:
     @property
     def has_checkout(self) -> bool:
         """Whether the shop sells through the checkout."""
-        return self.state.code.order_loader is not None
+        return self.state.registrations.order_loader is not None
 
     def handled_types(self) -> list[str]:
         """Return the documented types that a handler or receiver is for."""

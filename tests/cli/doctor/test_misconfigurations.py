@@ -283,7 +283,7 @@ CASES = [
         "no handler",
         "No handler is registered for any event.",
         '@paysafer.on("payment.completed")',
-        change=lambda _, paysafer: paysafer._code.registry._handlers.clear(),
+        change=lambda _, paysafer: paysafer._registrations.handlers._handlers.clear(),
         level="warning",
     ),
     Case(

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from flask_paysafer.webhooks.view import is_allowed
+from flask_paysafer.webhooks.validation import is_allowed
 
 NETWORKS = [ip_network("203.0.113.0/24"), ip_network("2001:db8::/32")]
 
