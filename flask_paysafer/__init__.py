@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from .idempotency import idempotency_key
     from .money import Money
     from .pagination import AsyncPage, Page
+    from .profile import ApiProfile
     from .resources import Customer, Dispute, Payment, Payout, Token, WebhookEndpoint
     from .webhooks.verification import Webhook
 
 __all__ = [
+    "ApiProfile",
     "AsyncPage",
     "AsyncPaySaferClient",
     "CheckoutOrder",
@@ -44,6 +46,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ApiProfile": "profile",
     "AsyncPaySaferClient": "client",
     "AsyncPage": "pagination",
     "CheckoutOrder": "checkout.orders",

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from . import keys, signing
 from .errors import ConfigurationError
+from .profile import ApiProfile
 
 __all__ = ["DEFAULT_API_BASE", "Config", "load_config"]
 
@@ -66,7 +67,9 @@ class Config:
     webhook_allowed_networks: tuple[Network, ...] = ()
     """The networks that deliveries may come from. Empty: any."""
     signature_scheme: Any = "timestamped"
-    """``"timestamped"``, ``"body"``, or the merchant's own callable or object."""
+    """A scheme's name, or the merchant's own callable or object. By default the profile's."""
+    profile: ApiProfile = field(default_factory=ApiProfile)
+    """What PaySafer's API looks like. :attr:`signature_scheme` counts, not this one's."""
     inbox_url: str | None = field(default=None, repr=False)
     """The inbox's database, as an SQLAlchemy URL. None: SQLite in the instance folder."""
     inbox_encryption_keys: tuple[str, ...] = field(default=(), repr=False)
@@ -104,12 +107,16 @@ def load_config(
     *,
     name: str = "paysafer",
     testing: bool = False,
+    profile: ApiProfile | None = None,
+    root: str = ".",
 ) -> Config:
     """Read and check the settings of the extension called ``name``.
 
     :param settings: ``app.config``.
     :param environ: Asked for what ``settings`` does not have.
     :param testing: The app's ``TESTING``: a live secret key is then refused.
+    :param profile: The one that the extension was given, where no setting names another.
+    :param root: Where the path of a profile begins, if it is relative.
     :raises ConfigurationError: for the first setting that is wrong.
     """
     if not _NAME.fullmatch(name):
@@ -124,6 +131,10 @@ def load_config(
         value = environ.get(setting) if value is None else value
         if value is not None:
             values[attribute] = parse(value, setting)
+    values["profile"] = _find_profile(
+        values.get("profile"), f"{name.upper()}_API_PROFILE", given=profile, root=root
+    )
+    values.setdefault("signature_scheme", values["profile"].webhooks.scheme)
     config = Config(**values)
     _check_together(config, testing=testing)
     return config
@@ -137,6 +148,21 @@ def _check_together(config: Config, *, testing: bool) -> None:
             f"{names[0]} is a live key while TESTING is on: the tests would charge real cards. "
             "Use a test key (sk_test_…)."
         )
+
+
+def _find_profile(
+    value: object, setting: str, *, given: ApiProfile | None, root: str
+) -> ApiProfile:
+    if value is None:
+        return given or ApiProfile()
+    if given is not None:
+        raise ConfigurationError(
+            f"{setting} is set, and PaySafer(profile=…) was given one too. Remove one of them."
+        )
+    try:
+        return ApiProfile.of(value, root=root)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{setting}: {error.message}") from None
 
 
 def _text(value: object, setting: str) -> str:
@@ -284,6 +310,7 @@ _SETTINGS: dict[str, tuple[str, Callable[[Any, str], object]]] = {
     "WEBHOOK_MAX_BYTES": ("webhook_max_bytes", _integer(1, "bytes")),
     "WEBHOOK_ALLOWED_NETWORKS": ("webhook_allowed_networks", _networks),
     "SIGNATURE_SCHEME": ("signature_scheme", _signature_scheme),
+    "API_PROFILE": ("profile", lambda value, _setting: value),  # read by _find_profile
     "INBOX_URL": ("inbox_url", _inbox_url),
     "INBOX_ENCRYPTION_KEY": ("inbox_encryption_keys", _fernet_keys),
     "DISPATCH": ("dispatch", _dispatch),

@@ -15,23 +15,10 @@ from typing import Any, NoReturn
 
 from .errors import InvalidPayloadError
 from .idempotency import idempotency_key
+from .profile import EVENT_TYPES
 from .resources import Resource, parse
 
 __all__ = ["EVENT_TYPES", "MAX_DEPTH", "Event", "read_json"]
-
-EVENT_TYPES: tuple[str, ...] = (
-    "payment.created",
-    "payment.completed",
-    "payment.failed",
-    "payment.refunded",
-    "customer.created",
-    "customer.updated",
-    "payout.completed",
-    "payout.failed",
-    "dispute.created",
-    "dispute.resolved",
-)
-"""The event types that PaySafer documents."""
 
 _NAME = re.compile(r"[!-~]{1,255}")
 _TEXT_OR_NOTHING = (str, type(None))

@@ -14,6 +14,7 @@ from .checkout.views import add_checkout_routes
 from .config import Config, load_config
 from .errors import ConfigurationError
 from .operator import add_operator_routes
+from .profile import ApiProfile
 from .state import (
     AppState,
     ClientOptions,
@@ -54,6 +55,8 @@ class PaySafer:
     :param transport: An httpx transport for :attr:`client`, such as a proxy or a mock.
     :param async_transport: The same for :attr:`async_client`.
     :param hooks: Called with a record of every attempt of every API call.
+    :param profile: What PaySafer's API looks like where it is not as assumed, instead of
+        ``PAYSAFER_API_PROFILE``.
     """
 
     def __init__(
@@ -65,8 +68,10 @@ class PaySafer:
         transport: Any = None,
         async_transport: Any = None,
         hooks: Sequence[Any] = (),
+        profile: ApiProfile | None = None,
     ) -> None:
         self.name = name
+        self._profile = None if profile is None else ApiProfile.of(profile)
         self._db = db
         self._registrations = Registrations()
         self._client_options = ClientOptions(
@@ -88,7 +93,14 @@ class PaySafer:
         :raises ConfigurationError: for a setting that is wrong, or if this name is
             already registered on ``app``.
         """
-        config = load_config(app.config, os.environ, name=self.name, testing=app.testing)
+        config = load_config(
+            app.config,
+            os.environ,
+            name=self.name,
+            testing=app.testing,
+            profile=self._profile,
+            root=app.root_path,
+        )
         if self._db is not None and config.inbox_url is not None:
             raise ConfigurationError(
                 f"{config.setting('INBOX_URL')} is set, and PaySafer(db=…) keeps the inbox in the "

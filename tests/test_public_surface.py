@@ -10,7 +10,7 @@ import flask_paysafer
 PUBLIC = {
     "PaySafer", "PaySaferClient", "AsyncPaySaferClient", "Webhook", "Event", "Payment", "Customer",
     "WebhookEndpoint", "Token", "Payout", "Dispute", "Page", "AsyncPage", "Money", "CheckoutOrder",
-    "idempotency_key", "errors", "signals",
+    "ApiProfile", "idempotency_key", "errors", "signals",
 }  # fmt: skip
 
 

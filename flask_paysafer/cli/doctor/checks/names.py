@@ -62,8 +62,17 @@ def _unread(patient: Patient) -> Iterator[Finding]:
 
 
 def _too_late(patient: Patient) -> Iterator[Finding]:
+    app = patient.state.app
+    setting = patient.setting("API_PROFILE")
+    is_set = app.config.get(setting) is not None or setting in os.environ
     try:
-        now = load_config(patient.state.app.config, os.environ, name=patient.config.name)
+        now = load_config(
+            app.config,
+            os.environ,
+            name=patient.config.name,
+            profile=None if is_set else patient.config.profile,
+            root=app.root_path,
+        )
     except ConfigurationError:
         return
     for suffix, attribute in zip(SETTING_NAMES, _ATTRIBUTES, strict=True):
