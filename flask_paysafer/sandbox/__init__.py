@@ -1,7 +1,7 @@
 """A local PaySafer: its own Flask app over real HTTP."""
 
-from .courier import Parcel, Reply
-from .failures import ApiError
-from .sandbox import Sandbox
+from .app import Sandbox
+from .errors import ApiError
+from .sender import WebhookRequest, WebhookResponse
 
-__all__ = ["ApiError", "Parcel", "Reply", "Sandbox"]
+__all__ = ["ApiError", "Sandbox", "WebhookRequest", "WebhookResponse"]

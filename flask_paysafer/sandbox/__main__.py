@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from types import FrameType
 
 from ..errors import ConfigurationError
+from .app import Sandbox
 from .description import describe
-from .failures import ApiError
-from .postman import SIGN_WITH
-from .sandbox import Sandbox
+from .errors import ApiError
+from .sender import SIGN_WITH
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,50 +1,176 @@
-"""The sandbox's Flask app: the API, steering, the challenge page and the dashboard."""
+"""One local PaySafer: its Flask app, in process or served over loopback HTTP."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
-from flask import Flask, Request, Response, request
+import httpx
+from flask import Blueprint, Flask, Request, Response, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from .answers import preflight_headers
-from .challenge import challenge_pages
+from ..money import Money
+from .control import Control, control_routes
 from .dashboard import add_dashboard_routes
 from .description import describe
-from .failures import ApiError
-from .gateway import Gateway
-from .reading import MAX_BODY_BYTES
+from .engine import Engine
+from .errors import ApiError
+from .idempotency import Reading
+from .payments import CHALLENGE_PATH
+from .pipeline import MAX_BODY_BYTES, Pipeline, preflight_headers
+from .resources import Account
 from .routes import ROUTES, Route
-from .steering import steering_routes
-from .verbs import Verbs
+from .scenarios import authenticate
+from .sender import Sender, SignWith
+from .server import SandboxServer
+from .store import Row
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 
-def create_app(verbs: Verbs, public_url: Callable[[], str | None]) -> Flask:
-    """Return the app of one sandbox; it keeps nothing beyond what ``verbs`` reach.
+class Sandbox(Control):
+    """A PaySafer of your own. Two of them know nothing of each other.
 
-    :param public_url: Returns where the sandbox is served, or None.
+    The same state is reached through ``wsgi_app``, ``transport()`` and, while
+    it is served, over HTTP. Close it when done, or use it as a context manager.
+
+    :param db: A file to keep everything in; without one it lives in memory.
+    :param start: What the virtual clock shows at first (unix seconds): the real
+        time, or where the clock of ``db`` stopped.
+    :param clock_rate: Virtual seconds per real second; 0 stands still.
+    :param strict: Refuse the routes that PaySafer doesn't document.
+    :param idempotency: ``"replay"``, or ``"strict"``: any reuse of a key is 409.
+    :param allow_remote_webhooks: Deliver to other machines too.
+    :param sign_with: The time that signatures carry: ``"virtual"``, ``"wall"``
+        (the real one), or ``"auto"``, virtual unless a shop on a real clock
+        refuses that.
+    :param signature_scheme: ``"timestamped"`` or ``"body"``, as
+        ``PAYSAFER_SIGNATURE_SCHEME`` of the shop.
+    :param sender: Sends the deliveries instead of HTTP: gets a ``WebhookRequest`` and
+        returns a ``WebhookResponse``; what it raises is a failed attempt.
+    :raises ConfigurationError: if ``db`` can't be used.
     """
+
+    def __init__(
+        self,
+        *,
+        db: str | Path | None = None,
+        start: float | None = None,
+        clock_rate: float | None = None,
+        strict: bool = False,
+        idempotency: Reading = "replay",
+        allow_remote_webhooks: bool = False,
+        sign_with: SignWith = "auto",
+        signature_scheme: str = "timestamped",
+        sender: Sender | None = None,
+    ) -> None:
+        engine = Engine(
+            db=db,
+            start=start,
+            clock_rate=clock_rate,
+            strict=strict,
+            idempotency=idempotency,
+            allow_remote_webhooks=allow_remote_webhooks,
+            sign_with=sign_with,
+            signature_scheme=signature_scheme,
+            sender=sender,
+        )
+        super().__init__(engine)
+        self._app = create_app(self)
+
+    @property
+    def url(self) -> str | None:
+        """Where it is served, while it is."""
+        return self.engine.public_url
+
+    @property
+    def wsgi_app(self) -> WSGIApplication:
+        """The sandbox as a WSGI application."""
+        return self._app
+
+    def transport(self) -> httpx.BaseTransport:
+        """Return an httpx transport that reaches the sandbox without a network."""
+        return httpx.WSGITransport(app=self._app)
+
+    def async_transport(self) -> httpx.AsyncBaseTransport:
+        """Return the same for ``httpx.AsyncClient`` and ``AsyncPaySaferClient``."""
+        return _AsyncTransport(self._app)
+
+    @contextmanager
+    def serve(self, port: int = 0, host: str = "127.0.0.1") -> Iterator[Sandbox]:
+        """Serve it over HTTP for the length of a ``with`` block; ``.url`` tells where."""
+        server = SandboxServer(host, port, self._app)
+        self.engine.public_url = server.url
+        thread = threading.Thread(
+            target=server.serve_forever, args=(0.05,), name="sandbox", daemon=True
+        )
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.engine.public_url = None
+            server.stop()
+            thread.join()
+            self.engine.store.save_notes()
+
+    def close(self) -> None:
+        """End its threads and close its file."""
+        self.engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _AsyncTransport(httpx.AsyncBaseTransport):
+    """Reaches the sandbox in process; each request runs in a thread of its own."""
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self._transport = httpx.WSGITransport(app=app)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Carry one request out."""
+        await request.aread()
+        return await asyncio.to_thread(self._exchange, request)
+
+    def _exchange(self, request: httpx.Request) -> httpx.Response:
+        plain = httpx.Request(
+            request.method, request.url, headers=request.headers, content=request.content
+        )
+        answer = self._transport.handle_request(plain)
+        content = answer.read()
+        return httpx.Response(answer.status_code, headers=answer.headers, content=content)
+
+
+def create_app(control: Control) -> Flask:
+    """Return the Flask app of one sandbox: API, control API, bank page and dashboard."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
     # A redirect would turn a POST that a client repeats into a surprise.
     app.url_map.merge_slashes = False
-    gateway = Gateway(verbs.engine, public_url)
+    pipeline = Pipeline(control.engine)
     for route in ROUTES:
-        _add_api_route(app, gateway, route)
-    app.register_blueprint(steering_routes(verbs))
-    app.register_blueprint(challenge_pages(verbs.engine))
-    add_dashboard_routes(app, verbs)
+        _add_api_route(app, pipeline, route)
+    app.register_blueprint(control_routes(control))
+    app.register_blueprint(challenge_pages(control.engine))
+    add_dashboard_routes(app, control)
     app.add_url_rule("/openapi.json", "description", lambda: describe())
-    app.register_error_handler(HTTPException, lambda error: _refuse(gateway, error))
+    app.register_error_handler(HTTPException, lambda error: _refuse(pipeline, error))
     return app
 
 
-def _add_api_route(app: Flask, gateway: Gateway, route: Route) -> None:
+def _add_api_route(app: Flask, pipeline: Pipeline, route: Route) -> None:
     def view(**ids: str) -> ResponseReturnValue:
-        return gateway.answer(_this_request(), route, ids)
+        return pipeline.answer(_this_request(), route, ids)
 
     app.add_url_rule(
         route.path,
@@ -67,10 +193,10 @@ def _preflight(**_: Any) -> ResponseReturnValue:
     return Response(status=204, headers={**preflight_headers(), "PaySafer-Sandbox": "assumed"})
 
 
-def _refuse(gateway: Gateway, error: HTTPException) -> ResponseReturnValue:
+def _refuse(pipeline: Pipeline, error: HTTPException) -> ResponseReturnValue:
     if not request.path.startswith("/v1"):
         return error
-    answer = gateway.refuse(_this_request(), _as_api_error(error))
+    answer = pipeline.refuse(_this_request(), _as_api_error(error))
     if error.code == 405:
         answer.headers.extend(error.get_headers(request.environ)[1:])
     return answer
@@ -90,3 +216,56 @@ def _this_request() -> Request:
     """Return the request itself: its stand-in looks it up anew at every use."""
     this: Request = request._get_current_object()  # type: ignore[attr-defined]  # the stand-in has it
     return this
+
+
+_ANSWERS = {"pass": True, "refuse": False}
+
+
+def challenge_pages(engine: Engine) -> Blueprint:
+    """Return the page's routes. Its address can't be guessed, so it asks for no key."""
+    pages = Blueprint("challenge", __name__)
+
+    @pages.get(f"{CHALLENGE_PATH}<challenge>")
+    def show(challenge: str) -> ResponseReturnValue:
+        with engine.store.changed:
+            _, payment = _find(engine, challenge)
+        return _page(payment, challenge)
+
+    @pages.post(f"{CHALLENGE_PATH}<challenge>")
+    def answer(challenge: str) -> ResponseReturnValue:
+        passed = _ANSWERS.get(request.form.get("result", ""))
+        if passed is None:
+            abort(400, "result must be pass or refuse.")
+        with engine.store.transaction():
+            account, payment = _find(engine, challenge)
+            if _waits(payment, challenge):
+                payment = authenticate(engine, account, payment, passed=passed)
+        if payment["_return_url"]:
+            return redirect(payment["_return_url"], 303)
+        return _page(payment, challenge)
+
+    return pages
+
+
+def _find(engine: Engine, challenge: str) -> tuple[Account, Row]:
+    for tenant, row in engine.store.rows("challenge"):
+        if row["id"] == challenge:
+            account = engine.account(tenant)
+            return account, account.find("payment", row["payment"])
+    return abort(404, "There is no such page: the payment is unknown, or the sandbox was emptied.")
+
+
+def _waits(payment: Row, challenge: str) -> bool:
+    """Tell whether the payment waits for this very challenge, not for a later one."""
+    waiting = payment.get("next_action")
+    return bool(waiting and waiting["redirect_to_url"]["url"].endswith(CHALLENGE_PATH + challenge))
+
+
+def _page(payment: Row, challenge: str) -> str:
+    return render_template(
+        "challenge.html",
+        payment=payment,
+        amount=Money(payment["amount"], payment["currency"]),
+        waiting=_waits(payment, challenge),
+        return_url=payment["_return_url"],
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Result = Literal["good", "declined", "challenge", "challenge_declined", "disputed"]
+Behaviour = Literal["good", "declined", "challenge", "challenge_declined", "disputed"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Card:
     number: str
     """The number to type into a form."""
     brand: str
-    result: Result
+    result: Behaviour
     code: str = ""
     """The error's code when it declines."""
     decline_code: str = ""

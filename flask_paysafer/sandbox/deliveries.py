@@ -1,27 +1,25 @@
-"""Deliver every event to every endpoint that wants it, until it is taken or given up.
+"""Deliver every event to every endpoint that wants it, until it is accepted or given up.
 
-One thread per endpoint that has something to wait for, so that a slow shop
-holds up nobody else, and first attempts arrive in the order of the events.
-Nothing is sent while the ledger is locked: a shop may call the API back from
-inside its webhook.
+One thread per endpoint with something to wait for, so that a slow shop delays nobody else,
+and first attempts arrive in the order of the events. Nothing is sent while the store is
+locked: a shop may call the API back from inside its webhook.
 """
 
 from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from .clock import VirtualClock
-from .endpoints import wants
-from .failures import ApiError
+from .errors import ApiError
 from .faults import Faults
-from .ids import new_id
-from .ledger import Ledger, Row, shown
-from .postman import Postman
-from .realms import Realm
+from .payments import expire_authorisation
+from .resources import Account, wants
+from .sender import Signer
+from .store import Row, Store, Tenant, new_id, shown
 
 RETRY_SECONDS = (60, 300, 1800, 7200, 28800, 86400)
 """Virtual seconds between a failed attempt and the next: the documented schedule."""
@@ -35,44 +33,42 @@ class _Job(NamedTuple):
 
     due: float
     seq: int
-    realm: Realm
+    tenant: Tenant
     delivery: str
     is_resend: bool = False
 
 
 class Deliveries:
-    """The deliveries of all realms, and the threads that carry them out."""
+    """The deliveries of all tenants, and the threads that carry them out."""
 
-    def __init__(
-        self, ledger: Ledger, clock: VirtualClock, faults: Faults, postman: Postman
-    ) -> None:
-        self._ledger = ledger
+    def __init__(self, store: Store, clock: VirtualClock, faults: Faults, signer: Signer) -> None:
+        self._store = store
         self._clock = clock
         self._faults = faults
-        self._postman = postman
+        self._signer = signer
         self._queues: dict[str, list[_Job]] = {}
         self._workers: set[str] = set()
         self._in_flight = 0
         self._closed = False
 
-    def take_up(self) -> None:
-        """Go on with what a kept ledger says is pending."""
-        with self._ledger.changed:
-            for realm, row in self._ledger.rows("delivery"):
+    def resume(self) -> None:
+        """Go on with what a kept store says is pending."""
+        with self._store.changed:
+            for tenant, row in self._store.rows("delivery"):
                 if row["status"] == "pending":
-                    self._enqueue(row, _Job(row["_due"], row["_seq"], realm, row["id"]))
+                    self._enqueue(row, _Job(row["_due"], row["_seq"], tenant, row["id"]))
 
-    def announce(self, realm: Realm, event: Row) -> None:
+    def announce(self, tenant: Tenant, event: Row) -> None:
         """Make the deliveries of a new event; inside the transaction that made it."""
-        for endpoint in self._ledger.shelf("webhook_endpoint", realm).rows.values():
+        for endpoint in self._store.table("webhook_endpoint", tenant).rows.values():
             if wants(endpoint, event["type"]):
-                self._schedule(realm, event, endpoint)
+                self._schedule(tenant, event, endpoint)
 
-    def _schedule(self, realm: Realm, event: Row, endpoint: Row) -> None:
+    def _schedule(self, tenant: Tenant, event: Row, endpoint: Row) -> None:
         now = self._clock.now()
-        row = self._ledger.put(
+        row = self._store.put(
             "delivery",
-            realm,
+            tenant,
             {
                 "id": new_id("dlv"),
                 "object": "delivery",
@@ -87,7 +83,7 @@ class Deliveries:
                 "_due": now,
             },
         )
-        self._enqueue(row, _Job(now, row["_seq"], realm, row["id"]))
+        self._enqueue(row, _Job(now, row["_seq"], tenant, row["id"]))
 
     def _enqueue(self, delivery: Row, job: _Job) -> None:
         endpoint = delivery["endpoint"]
@@ -97,7 +93,7 @@ class Deliveries:
             threading.Thread(
                 target=self._run, args=(endpoint,), name=f"deliveries-{endpoint}", daemon=True
             ).start()
-        self._ledger.changed.notify_all()
+        self._store.changed.notify_all()
 
     def _run(self, endpoint: str) -> None:
         try:
@@ -105,7 +101,7 @@ class Deliveries:
                 self._carry_out(job)
         except BaseException:
             # Nobody else knows that this thread is gone; the next event starts another.
-            with self._ledger.changed:
+            with self._store.changed:
                 self._workers.discard(endpoint)
             raise
 
@@ -113,17 +109,17 @@ class Deliveries:
         try:
             self._deliver(job)
         finally:
-            with self._ledger.changed:
+            with self._store.changed:
                 self._in_flight -= 1
-                self._ledger.changed.notify_all()
+                self._store.changed.notify_all()
 
     def _next_job(self, endpoint: str) -> _Job | None:
         """Wait until something is due for the endpoint; None when nothing ever will be."""
-        with self._ledger.changed:
+        with self._store.changed:
             while not self._closed and (head := self._head(endpoint)) is not None:
                 wait = self._clock.real_seconds_until(head.due)
                 if wait != 0:
-                    self._ledger.changed.wait(wait)
+                    self._store.changed.wait(wait)
                 elif (job := self._pop(endpoint)) is not None:
                     self._in_flight += 1
                     return job
@@ -138,7 +134,7 @@ class Deliveries:
         return queue[0] if queue else None
 
     def _is_wanted(self, job: _Job) -> bool:
-        row = self._ledger.get("delivery", job.realm, job.delivery)
+        row = self._store.get("delivery", job.tenant, job.delivery)
         return row is not None and (job.is_resend or row["status"] == "pending")
 
     def _pop(self, endpoint: str) -> _Job | None:
@@ -150,91 +146,91 @@ class Deliveries:
         follower = self._head(endpoint)
         if follower is None or follower.due > self._clock.now():
             heapq.heappush(queue, job._replace(due=self._clock.now() + HELD_BACK_SECONDS))
-            self._ledger.changed.notify_all()  # it is no longer due: who waits for that, wakes
+            self._store.changed.notify_all()  # it is no longer due: who waits for that, wakes
             return None
         heapq.heapreplace(queue, job)
         return follower
 
     def _fault(self, name: str, job: _Job) -> bool:
         kinds = {"reorder": "reorder-deliveries", "duplicate": "duplicate-delivery"}
-        row = self._ledger.get("delivery", job.realm, job.delivery)
+        row = self._store.get("delivery", job.tenant, job.delivery)
         path = urlsplit(row["url"]).path if row else ""
         return self._faults.take((kinds[name],), "POST", path) is not None
 
     def _deliver(self, job: _Job) -> None:
-        with self._ledger.changed:
-            delivery = self._ledger.get("delivery", job.realm, job.delivery)
+        with self._store.changed:
+            delivery = self._store.get("delivery", job.tenant, job.delivery)
             if delivery is None:
                 return
-            endpoint = self._ledger.get("webhook_endpoint", job.realm, delivery["endpoint"])
-            event = self._ledger.get("event", job.realm, delivery["event"])
+            endpoint = self._store.get("webhook_endpoint", job.tenant, delivery["endpoint"])
+            event = self._store.get("event", job.tenant, delivery["event"])
             times = 2 if self._fault("duplicate", job) else 1
         if endpoint is None or event is None:
             self._give_up(job)
             return
-        attempts = [self._postman.deliver(event, endpoint) for _ in range(times)]
+        attempts = [self._signer.deliver(event, endpoint) for _ in range(times)]
         self._record(job, attempts)
 
     def _give_up(self, job: _Job) -> None:
-        with self._ledger.transaction():
-            row = self._ledger.get("delivery", job.realm, job.delivery)
+        with self._store.transaction():
+            row = self._store.get("delivery", job.tenant, job.delivery)
             if row is not None:
-                self._settle(job.realm, row, "failed")
+                self._settle(job.tenant, row, "failed")
 
     def _record(self, job: _Job, attempts: list[dict[str, Any]]) -> None:
-        with self._ledger.transaction():
-            row = self._ledger.get("delivery", job.realm, job.delivery)
+        with self._store.transaction():
+            row = self._store.get("delivery", job.tenant, job.delivery)
             if row is None:  # the sandbox was reset meanwhile
                 return
             row = {**row, "attempts": [*row["attempts"], *attempts]}
             if any(attempt["accepted"] for attempt in attempts):
-                self._settle(job.realm, row, "delivered")
+                self._settle(job.tenant, row, "delivered")
             elif job.is_resend:
-                self._ledger.put("delivery", job.realm, row)
+                self._store.put("delivery", job.tenant, row)
             else:
                 self._try_later(job, row)
 
-    def _settle(self, realm: Realm, row: Row, status: str) -> None:
-        self._ledger.put(
-            "delivery", realm, {**row, "status": status, "next_attempt_at": None, "_due": None}
+    def _settle(self, tenant: Tenant, row: Row, status: str) -> None:
+        self._store.put(
+            "delivery", tenant, {**row, "status": status, "next_attempt_at": None, "_due": None}
         )
 
     def _try_later(self, job: _Job, row: Row) -> None:
         failures = row.get("_failures", 0)
         if failures == len(RETRY_SECONDS):
-            self._settle(job.realm, row, "failed")
+            self._settle(job.tenant, row, "failed")
             return
         # Counted from when it was due, not from when it was sent: stepping through
         # the schedule then takes exactly the sum of its waits.
         due = job.due + RETRY_SECONDS[failures]
         row = {**row, "next_attempt_at": int(due), "_due": due, "_failures": failures + 1}
-        self._ledger.put("delivery", job.realm, row)
-        self._enqueue(row, _Job(due, row["_seq"], job.realm, row["id"]))
+        self._store.put("delivery", job.tenant, row)
+        self._enqueue(row, _Job(due, row["_seq"], job.tenant, row["id"]))
 
     def resend(self, delivery_id: str) -> Row:
         """Deliver once more, now, whatever the status; return it after that attempt.
 
         :raises ApiError: 404 if there is no such delivery, or its endpoint was deleted.
         """
-        with self._ledger.changed:
-            realm, row = self._find(delivery_id)
-            self._enqueue(row, _Job(self._clock.now(), 0, realm, delivery_id, is_resend=True))
+        with self._store.changed:
+            tenant, row = self._find(delivery_id)
+            self._enqueue(row, _Job(self._clock.now(), 0, tenant, delivery_id, is_resend=True))
             self.drain()
             return shown(self._find(delivery_id)[1])
 
-    def _find(self, delivery_id: str) -> tuple[Realm, Row]:
-        for realm, row in self._ledger.rows("delivery"):
+    def _find(self, delivery_id: str) -> tuple[Tenant, Row]:
+        for tenant, row in self._store.rows("delivery"):
             if row["id"] == delivery_id:
-                if self._ledger.get("webhook_endpoint", realm, row["endpoint"]) is None:
+                if self._store.get("webhook_endpoint", tenant, row["endpoint"]) is None:
                     raise ApiError("resource_missing", "This delivery's endpoint was deleted.")
-                return realm, row
+                return tenant, row
         raise ApiError("resource_missing", f"No such delivery: {delivery_id[:100]}")
 
     def drain(self) -> None:
         """Wait until everything that is due was attempted."""
-        with self._ledger.changed:
+        with self._store.changed:
             while not self._closed and (self._in_flight or self._is_anything_due()):
-                self._ledger.changed.wait()
+                self._store.changed.wait()
 
     def _is_anything_due(self) -> bool:
         now = self._clock.now()
@@ -250,10 +246,39 @@ class Deliveries:
     def forget(self) -> None:
         """Drop everything that waits."""
         self._queues.clear()
-        self._ledger.changed.notify_all()
+        self._store.changed.notify_all()
 
     def close(self) -> None:
-        """Let the threads end; what waits stays in a kept ledger."""
-        with self._ledger.changed:
+        """Let the threads end; what waits stays in a kept store."""
+        with self._store.changed:
             self._closed = True
-            self._ledger.changed.notify_all()
+            self._store.changed.notify_all()
+
+
+class Authorisations:
+    """When each authorisation ends; the caller holds the store's lock."""
+
+    def __init__(self, store: Store, account: Callable[[Tenant], Account]) -> None:
+        self._store = store
+        self._account = account
+        self._ends: list[tuple[float, Tenant, str]] = []
+        for tenant, payment in store.rows("payment"):
+            self.watch(tenant, payment)
+
+    def watch(self, tenant: Tenant, payment: Row) -> None:
+        """Take note of a payment that may be authorised now."""
+        if payment.get("_expires") is not None:
+            heapq.heappush(self._ends, (payment["_expires"], tenant, payment["id"]))
+
+    def expire(self, now: float) -> None:
+        """Cancel what ran out by ``now``."""
+        while self._ends and self._ends[0][0] <= now:
+            _, tenant, payment_id = heapq.heappop(self._ends)
+            with self._store.transaction():
+                payment = self._store.get("payment", tenant, payment_id)
+                if payment is not None:
+                    expire_authorisation(self._account(tenant), payment, now)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._ends.clear()

@@ -1,15 +1,28 @@
-"""Faults that were armed: what goes wrong, for which requests, how many times."""
+"""Fault injection: which faults are armed, and what they do to an answer.
+
+Over a real socket the connection itself is broken. In process there is none, so the error is
+raised that httpx raises for a broken connection: the client under test sees no difference.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .failures import ApiError, invalid
+import httpx
+from flask import Response
+
+from .errors import ApiError, invalid
 from .fields import Choice, Integer, Kind, Number, Record, Text
-from .ids import new_id
+from .store import new_id
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
 
 BEFORE_WORK = frozenset({"error-500", "rate-limit"})
 """Nothing is done, and nothing is stored for the key."""
@@ -58,7 +71,7 @@ class Fault:
 
 
 class Faults:
-    """What is armed, oldest first; the caller holds the ledger's lock.
+    """What is armed, oldest first; the caller holds the store's lock.
 
     :param kept: What was armed before, as :meth:`listed` returned it.
     :param keep: Called after each change.
@@ -119,3 +132,62 @@ def asked_for(header: str) -> Fault:
 
 def _unreadable() -> ApiError:
     return invalid(HEADER, f"must be one of {', '.join(API_KINDS)}, perhaps with '; seconds=2'.")
+
+
+SOCKET = "paysafer.sandbox.socket"
+"""Where the sandbox's own server leaves the connection in the WSGI environment."""
+_DRIPS = 10
+
+
+def inject_fault(answer: Response, fault: Fault, closing: threading.Event) -> Response:
+    """Return the answer as the fault leaves it.
+
+    :param closing: Set when the sandbox stops: nothing drips on after that.
+    """
+    body = answer.get_data()
+    if fault.kind == "bad-json":
+        answer.set_data(b'{"id": ' + body[: len(body) // 2])
+        return answer
+    answer.headers["Content-Length"] = str(len(body))
+    if fault.kind == "drip":
+        answer.response = _drip(body, fault.seconds, closing)
+        return answer
+    kept = b"" if fault.kind == "lost-answer" else body[: len(body) // 2]
+    return _Broken(answer, kept)
+
+
+def _drip(body: bytes, seconds: float, closing: threading.Event) -> Iterator[bytes]:
+    size = max(1, len(body) // _DRIPS)
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    for piece in pieces:
+        closing.wait(seconds / len(pieces))
+        yield piece
+
+
+class _Broken(Response):
+    """An answer whose connection breaks after ``kept`` of its body."""
+
+    def __init__(self, answer: Response, kept: bytes) -> None:
+        super().__init__(status=answer.status, headers=answer.headers)
+        self._kept = kept
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        break_off = _breaker(environ.get(SOCKET))
+        if not self._kept:
+            break_off("Server disconnected without sending a response.")
+        start_response(self.status, self.get_wsgi_headers(environ).to_wsgi_list())
+        return self._send(break_off)
+
+    def _send(self, break_off: Callable[[str], None]) -> Iterator[bytes]:
+        yield self._kept
+        break_off("peer closed connection without sending complete message body")
+
+
+def _breaker(connection: socket.socket | None) -> Callable[[str], None]:
+    def break_off(message: str) -> None:
+        if connection is None:
+            raise httpx.RemoteProtocolError(message)
+        connection.shutdown(socket.SHUT_RDWR)
+        raise ConnectionAbortedError
+
+    return break_off

@@ -12,9 +12,8 @@ import json
 import re
 from typing import Any, Literal
 
-from .failures import ApiError
-from .ledger import Ledger, Row
-from .realms import Realm
+from .errors import ApiError
+from .store import Row, Store, Tenant
 
 LIFE_SECONDS = 24 * 3600
 """How long a key lives, in virtual seconds."""
@@ -45,31 +44,31 @@ def check_key(key: str) -> str:
 
 
 class IdempotencyKeys:
-    """The keys of all realms; the caller holds the ledger's lock."""
+    """The keys of all tenants; the caller holds the store's lock."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self.running: set[tuple[Realm, str]] = set()
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.running: set[tuple[Tenant, str]] = set()
         """The keys of calls that were not answered yet."""
 
     def take(
-        self, realm: Realm, key: str, call: str, *, now: float, reading: Reading
+        self, tenant: Tenant, key: str, call: str, *, now: float, reading: Reading
     ) -> Row | None:
         """Take the key for this call, or return the answer that it got before.
 
         :raises ApiError: 409 if the key belongs to another call, or to one that
             is still running, or (in the strict reading) to any call.
         """
-        self._drop_old(realm, now)
-        if (realm, key) in self.running:
+        self._drop_old(tenant, now)
+        if (tenant, key) in self.running:
             raise ApiError(
                 "idempotency_key_in_use",
                 "A request with this idempotency key is still being processed. Ask again "
                 "with the same key.",
             )
-        kept = self._ledger.get("idempotency_key", realm, key)
+        kept = self._store.get("idempotency_key", tenant, key)
         if kept is None:
-            self.running.add((realm, key))
+            self.running.add((tenant, key))
         elif reading == "strict" or kept["_call"] != call:
             raise ApiError(
                 "idempotency_key_reused",
@@ -78,23 +77,23 @@ class IdempotencyKeys:
             )
         return kept
 
-    def _drop_old(self, realm: Realm, now: float) -> None:
-        rows = self._ledger.shelf("idempotency_key", realm).rows
+    def _drop_old(self, tenant: Tenant, now: float) -> None:
+        rows = self._store.table("idempotency_key", tenant).rows
         while rows:
             oldest = next(iter(rows.values()))
             if oldest["_expires"] > now:
                 return
-            with self._ledger.transaction():
-                self._ledger.discard("idempotency_key", realm, oldest["id"])
+            with self._store.transaction():
+                self._store.discard("idempotency_key", tenant, oldest["id"])
 
-    def keep(self, realm: Realm, key: str, call: str, row: Row, *, taken: float) -> None:
+    def keep(self, tenant: Tenant, key: str, call: str, row: Row, *, taken: float) -> None:
         """Store the answer, in the transaction of the work; the key is no longer running."""
-        self._ledger.put(
+        self._store.put(
             "idempotency_key",
-            realm,
+            tenant,
             {"id": key, **row, "_call": call, "_expires": taken + LIFE_SECONDS},
         )
 
-    def release(self, realm: Realm, key: str) -> None:
+    def release(self, tenant: Tenant, key: str) -> None:
         """The call is over; without an answer that was kept, the key is free again."""
-        self.running.discard((realm, key))
+        self.running.discard((tenant, key))

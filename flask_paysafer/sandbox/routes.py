@@ -6,10 +6,41 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import customers, endpoints, methods, payments, shapes
-from .account import Account, Result
-from .fields import Record
-from .pages import page
+from .fields import (
+    CANCEL_PAYMENT,
+    CAPTURE_PAYMENT,
+    CONFIRM_PAYMENT,
+    CREATE_CUSTOMER,
+    CREATE_ENDPOINT,
+    CREATE_PAYMENT,
+    CREATE_TOKEN,
+    LIST_QUERY,
+    NO_QUERY,
+    REFUND_PAYMENT,
+    UPDATE_CUSTOMER,
+    Record,
+)
+from .payments import (
+    cancel_payment,
+    capture_payment,
+    confirm_payment,
+    create_payment,
+    create_token,
+    refund_payment,
+    retrieve_payment,
+)
+from .resources import (
+    Account,
+    Result,
+    create_customer,
+    create_endpoint,
+    delete_customer,
+    delete_endpoint,
+    list_page,
+    retrieve_customer,
+    retrieve_endpoint,
+    update_customer,
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +58,7 @@ class Route:
     answer: str
     """The name of the answer's schema in the description."""
     body: Record | None = None
-    query: Record = shapes.NO_QUERY
+    query: Record = NO_QUERY
     is_documented: bool = True
     """Whether PaySafer's own pages name it; everything else is assumed."""
     takes_publishable_key: bool = False
@@ -40,7 +71,7 @@ class Route:
 
 
 def _listing(kind: str) -> Callable[[Account, dict[str, Any]], Result]:
-    return lambda account, query: Result(page(account.shelf(kind), query))
+    return lambda account, query: Result(list_page(account.table(kind), query))
 
 
 ROUTES = (
@@ -49,9 +80,9 @@ ROUTES = (
         "/v1/payments",
         "createPayment",
         "Create a payment",
-        payments.create,
+        create_payment,
         "Payment",
-        body=shapes.CREATE_PAYMENT,
+        body=CREATE_PAYMENT,
     ),
     Route(
         "GET",
@@ -60,14 +91,14 @@ ROUTES = (
         "List payments, newest first",
         _listing("payment"),
         "PaymentList",
-        query=shapes.LIST_QUERY,
+        query=LIST_QUERY,
     ),
     Route(
         "GET",
         "/v1/payments/<id>",
         "retrievePayment",
         "Retrieve a payment",
-        payments.retrieve,
+        retrieve_payment,
         "Payment",
     ),
     Route(
@@ -75,36 +106,36 @@ ROUTES = (
         "/v1/payments/<id>/capture",
         "capturePayment",
         "Take the reserved money, or a part of it",
-        payments.capture,
+        capture_payment,
         "Payment",
-        body=shapes.CAPTURE_PAYMENT,
+        body=CAPTURE_PAYMENT,
     ),
     Route(
         "POST",
         "/v1/payments/<id>/cancel",
         "cancelPayment",
         "End a payment that took no money",
-        payments.cancel,
+        cancel_payment,
         "Payment",
-        body=shapes.CANCEL_PAYMENT,
+        body=CANCEL_PAYMENT,
     ),
     Route(
         "POST",
         "/v1/payments/<id>/refund",
         "refundPayment",
         "Give back the money, or a part of it",
-        payments.refund,
+        refund_payment,
         "Payment",
-        body=shapes.REFUND_PAYMENT,
+        body=REFUND_PAYMENT,
     ),
     Route(
         "POST",
         "/v1/payments/<id>/confirm",
         "confirmPayment",
         "Charge a payment that waited for it, or failed before",
-        payments.confirm,
+        confirm_payment,
         "Payment",
-        body=shapes.CONFIRM_PAYMENT,
+        body=CONFIRM_PAYMENT,
         is_documented=False,
         takes_publishable_key=True,
     ),
@@ -113,9 +144,9 @@ ROUTES = (
         "/v1/customers",
         "createCustomer",
         "Create a customer",
-        customers.create,
+        create_customer,
         "Customer",
-        body=shapes.CREATE_CUSTOMER,
+        body=CREATE_CUSTOMER,
     ),
     Route(
         "GET",
@@ -124,14 +155,14 @@ ROUTES = (
         "List customers, newest first",
         _listing("customer"),
         "CustomerList",
-        query=shapes.LIST_QUERY,
+        query=LIST_QUERY,
     ),
     Route(
         "GET",
         "/v1/customers/<id>",
         "retrieveCustomer",
         "Retrieve a customer",
-        customers.retrieve,
+        retrieve_customer,
         "Customer",
     ),
     Route(
@@ -139,16 +170,16 @@ ROUTES = (
         "/v1/customers/<id>",
         "updateCustomer",
         "Change a customer",
-        customers.update,
+        update_customer,
         "Customer",
-        body=shapes.UPDATE_CUSTOMER,
+        body=UPDATE_CUSTOMER,
     ),
     Route(
         "DELETE",
         "/v1/customers/<id>",
         "deleteCustomer",
         "Delete a customer",
-        customers.delete,
+        delete_customer,
         "Deleted",
     ),
     Route(
@@ -156,9 +187,9 @@ ROUTES = (
         "/v1/webhook-endpoints",
         "createWebhookEndpoint",
         "Register an address for webhooks",
-        endpoints.create,
+        create_endpoint,
         "NewWebhookEndpoint",
-        body=shapes.CREATE_ENDPOINT,
+        body=CREATE_ENDPOINT,
     ),
     Route(
         "GET",
@@ -167,14 +198,14 @@ ROUTES = (
         "List webhook endpoints, newest first",
         _listing("webhook_endpoint"),
         "WebhookEndpointList",
-        query=shapes.LIST_QUERY,
+        query=LIST_QUERY,
     ),
     Route(
         "GET",
         "/v1/webhook-endpoints/<id>",
         "retrieveWebhookEndpoint",
         "Retrieve a webhook endpoint",
-        endpoints.retrieve,
+        retrieve_endpoint,
         "WebhookEndpoint",
     ),
     Route(
@@ -182,7 +213,7 @@ ROUTES = (
         "/v1/webhook-endpoints/<id>",
         "deleteWebhookEndpoint",
         "Delete a webhook endpoint",
-        endpoints.delete,
+        delete_endpoint,
         "Deleted",
     ),
     Route(
@@ -190,9 +221,9 @@ ROUTES = (
         "/v1/tokens",
         "createToken",
         "Make a token of a card, from a browser",
-        methods.create_token,
+        create_token,
         "Token",
-        body=shapes.CREATE_TOKEN,
+        body=CREATE_TOKEN,
         is_documented=False,
         takes_publishable_key=True,
     ),

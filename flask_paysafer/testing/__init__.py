@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .deliveries import Deliver
-    from .events import (
+    from .factories import (
         build_event,
         customer_created,
         customer_updated,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         payout_completed,
         payout_failed,
     )
-    from .sandboxes import Clock, JoinedSandbox
+    from .sandbox import Clock, JoinedSandbox
 
 __all__ = [
     "Clock",
@@ -43,11 +43,11 @@ __all__ = [
     "payout_failed",
 ]
 
-_FILES = {"Clock": ".sandboxes", "Deliver": ".deliveries", "JoinedSandbox": ".sandboxes"}
+_FILES = {"Clock": ".sandbox", "Deliver": ".deliveries", "JoinedSandbox": ".sandbox"}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(_FILES.get(name, ".events"), __name__)
+    module = import_module(_FILES.get(name, ".factories"), __name__)
     return getattr(module, name)

@@ -13,7 +13,7 @@ from ..config import Config
 from ..errors import ConfigurationError
 from ..state import AppState, states
 from ..webhooks.rehearsal import deliver
-from .events import build_event
+from .factories import build_event
 
 __all__ = ["Deliver", "state_of"]
 

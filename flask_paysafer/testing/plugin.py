@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ..client import PaySaferClient
     from .deliveries import Deliver
-    from .sandboxes import Clock, JoinedSandbox
+    from .sandbox import Clock, JoinedSandbox
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def paysafer_deliver(request: pytest.FixtureRequest) -> Deliver:
 @pytest.fixture
 def paysafer_sandbox() -> Iterator[JoinedSandbox]:
     """A local PaySafer in process, empty, with a clock that stands still until it is moved."""
-    from .sandboxes import JoinedSandbox
+    from .sandbox import JoinedSandbox
 
     with JoinedSandbox() as sandbox:
         yield sandbox
@@ -50,7 +50,7 @@ def paysafer_sandbox() -> Iterator[JoinedSandbox]:
 @pytest.fixture
 def paysafer_clock(paysafer_sandbox: JoinedSandbox) -> Clock:
     """The clock of ``paysafer_sandbox``: retries, key life and rate windows run on it."""
-    from .sandboxes import Clock
+    from .sandbox import Clock
 
     return Clock(paysafer_sandbox)
 
@@ -59,7 +59,7 @@ def paysafer_clock(paysafer_sandbox: JoinedSandbox) -> Clock:
 def paysafer_client(paysafer_sandbox: JoinedSandbox) -> Iterator[PaySaferClient]:
     """An API client of ``paysafer_sandbox`` that reports every failure instead of retrying."""
     from ..client import PaySaferClient
-    from .sandboxes import ACCOUNT
+    from .sandbox import ACCOUNT
 
     with PaySaferClient(
         f"sk_test_{ACCOUNT}",

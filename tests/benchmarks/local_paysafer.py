@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from flask import Flask
 
-from flask_paysafer.sandbox import Reply, Sandbox
+from flask_paysafer.sandbox import Sandbox, WebhookResponse
 
 from .findings import Finding, Goal
 from .measuring import Effort, interleave, repeated
@@ -101,7 +101,7 @@ def _start() -> float:
 
 
 def _walk_the_schedule() -> float:
-    with Sandbox(clock_rate=0, courier=lambda _: Reply(500)) as sandbox:
+    with Sandbox(clock_rate=0, sender=lambda _: WebhookResponse(500)) as sandbox:
         sandbox.register("http://127.0.0.1:5000/paysafer/webhook")
         sandbox.trigger("payment.completed", account="acmeshop1")
         sandbox.advance(0)

@@ -14,7 +14,7 @@ from werkzeug.test import Client
 
 from flask_paysafer import Event, PaySafer
 from flask_paysafer.events import EVENT_TYPES
-from flask_paysafer.sandbox import Reply, Sandbox
+from flask_paysafer.sandbox import Sandbox, WebhookResponse
 from flask_paysafer.testing import build_event, payment_completed
 
 SECRET = "whsec_0123456789abcdef"
@@ -222,7 +222,10 @@ def test_deliveries_of_the_sandbox_are_told_with_their_answers(
     ("status", "code"), [(200, 0), (204, 0), (302, 1), (400, 1), (409, 1), (500, 1)]
 )
 def test_exit_code_tells_whether_the_shop_took_it(tmp_path: Path, status: int, code: int) -> None:
-    with Sandbox(clock_rate=0, courier=lambda parcel: Reply(status)) as sandbox, sandbox.serve():
+    with (
+        Sandbox(clock_rate=0, sender=lambda request: WebhookResponse(status)) as sandbox,
+        sandbox.serve(),
+    ):
         sandbox.register("http://127.0.0.1:5000/paysafer/webhook")
         shop = Shop(
             tmp_path,

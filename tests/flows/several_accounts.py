@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from flask import Flask
 
 from flask_paysafer import CheckoutOrder, Event, Money, PaySafer
-from flask_paysafer.sandbox import Parcel, Reply, Sandbox
+from flask_paysafer.sandbox import Sandbox, WebhookRequest, WebhookResponse
 
 SITE = "http://127.0.0.1:5000"
 NAMES = ("paysafer", "paysafer_live", "paysafer_eu")
@@ -27,7 +27,7 @@ class Company:
     """The app; its webhooks come through the sandbox's own deliveries."""
 
     def __init__(self, folder: Path) -> None:
-        self.sandbox = Sandbox(courier=self.receive)
+        self.sandbox = Sandbox(sender=self.receive)
         self.accounts = {
             name: PaySafer(name=name, transport=self.sandbox.transport()) for name in NAMES
         }
@@ -66,12 +66,12 @@ class Company:
         )
         account.init_app(self.app)
 
-    def receive(self, parcel: Parcel) -> Reply:
+    def receive(self, request: WebhookRequest) -> WebhookResponse:
         """Take a delivery as the network would."""
         response = self.app.test_client().post(
-            urlsplit(parcel.url).path, data=parcel.body, headers=parcel.headers
+            urlsplit(request.url).path, data=request.body, headers=request.headers
         )
-        return Reply(response.status_code, body=response.text)
+        return WebhookResponse(response.status_code, body=response.text)
 
     def pay(self, name: str, **fields: Any) -> str:
         """Pay through an account's API client."""

@@ -26,17 +26,17 @@ def check_import() -> None:
 def sell(folder: str) -> None:
     from flask import Flask
 
-    from flask_paysafer.sandbox import Parcel, Reply, Sandbox
+    from flask_paysafer.sandbox import Sandbox, WebhookRequest, WebhookResponse
 
-    def carry(parcel: Parcel) -> Reply:
-        path = urlsplit(parcel.url).path
-        answer = app.test_client().post(path, data=parcel.body, headers=parcel.headers)
-        return Reply(answer.status_code, body=answer.text)
+    def carry(request: WebhookRequest) -> WebhookResponse:
+        path = urlsplit(request.url).path
+        answer = app.test_client().post(path, data=request.body, headers=request.headers)
+        return WebhookResponse(answer.status_code, body=answer.text)
 
     app = Flask("smoke", instance_path=folder)
     app.config["SECRET_KEY"] = "a long random value of a test"
     app.config["PAYSAFER_SECRET_KEY"] = "sk_test_smokeshop1"
-    with Sandbox(courier=carry) as sandbox:
+    with Sandbox(sender=carry) as sandbox:
         setup = flask_paysafer.PaySaferClient("sk_test_smokeshop1", transport=sandbox.transport())
         endpoint = setup.webhook_endpoints.create(url=SHOP)
         app.config["PAYSAFER_WEBHOOK_SECRET"] = endpoint.secret

@@ -22,7 +22,7 @@ def shop() -> Shop:
 
 @pytest.fixture
 def sandbox(shop: Shop) -> Iterator[Sandbox]:
-    with Sandbox(clock_rate=0, courier=shop.receive) as sandbox:
+    with Sandbox(clock_rate=0, sender=shop.receive) as sandbox:
         yield sandbox
 
 

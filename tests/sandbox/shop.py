@@ -8,29 +8,29 @@ from typing import Any
 
 import httpx
 
-from flask_paysafer.sandbox import Parcel, Reply
+from flask_paysafer.sandbox import WebhookRequest, WebhookResponse
 
 WEBHOOK = "http://127.0.0.1:5000/paysafer/webhook"
 
 
 class Shop:
-    """Stands at the network's edge: the sandbox's courier hands it parcels."""
+    """Stands at the network's edge: the sandbox's sender hands it requests."""
 
     def __init__(self) -> None:
-        self.parcels: list[Parcel] = []
-        self.answers: list[Reply] = []
+        self.requests: list[WebhookRequest] = []
+        self.answers: list[WebhookResponse] = []
         """What to answer next; with nothing left, 200."""
-        self.default = Reply(200)
+        self.default = WebhookResponse(200)
         self._lock = threading.Lock()
 
-    def receive(self, parcel: Parcel) -> Reply:
+    def receive(self, request: WebhookRequest) -> WebhookResponse:
         with self._lock:
-            self.parcels.append(parcel)
+            self.requests.append(request)
             return self.answers.pop(0) if self.answers else self.default
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        return [json.loads(parcel.body) for parcel in self.parcels]
+        return [json.loads(request.body) for request in self.requests]
 
     @property
     def types(self) -> list[str]:

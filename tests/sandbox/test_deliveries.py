@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from flask_paysafer.sandbox import ApiError, Parcel, Reply, Sandbox
+from flask_paysafer.sandbox import ApiError, Sandbox, WebhookRequest, WebhookResponse
 from flask_paysafer.sandbox.deliveries import RETRY_SECONDS
 from tests.waiting import wait_for
 
@@ -25,7 +25,7 @@ def test_event_arrives_as_it_is(client: httpx.Client, sandbox: Sandbox, shop: Sh
     pay(client)
     settled(sandbox)
     assert shop.events == sandbox.events()
-    assert [parcel.url for parcel in shop.parcels] == [WEBHOOK, WEBHOOK]
+    assert [request.url for request in shop.requests] == [WEBHOOK, WEBHOOK]
 
 
 def test_delivery_tells_its_attempts(client: httpx.Client, sandbox: Sandbox, shop: Shop) -> None:
@@ -38,7 +38,7 @@ def test_delivery_tells_its_attempts(client: httpx.Client, sandbox: Sandbox, sho
     (attempt,) = delivery["attempts"]
     assert attempt["at"] == sandbox.clock()["now"]
     assert (attempt["status_code"], attempt["error"]) == (200, None)
-    assert attempt["request"]["body"] == shop.parcels[0].body.decode()
+    assert attempt["request"]["body"] == shop.requests[0].body.decode()
 
 
 def test_only_wanted_types_are_sent(client: httpx.Client, sandbox: Sandbox, shop: Shop) -> None:
@@ -58,14 +58,14 @@ def test_every_endpoint_of_the_realm_gets_it(
         shop.register(live, url=f"{WEBHOOK}/live")
     client.post("/customers")
     settled(sandbox)
-    assert sorted(parcel.url for parcel in shop.parcels) == [f"{WEBHOOK}/1", f"{WEBHOOK}/2"]
+    assert sorted(request.url for request in shop.requests) == [f"{WEBHOOK}/1", f"{WEBHOOK}/2"]
 
 
 def test_schedule_is_walked_and_then_given_up(
     client: httpx.Client, sandbox: Sandbox, shop: Shop
 ) -> None:
     shop.register(client)
-    shop.default = Reply(500)
+    shop.default = WebhookResponse(500)
     client.post("/customers")
     sandbox.advance(34 * 3600 + 36 * 60)
     (delivery,) = sandbox.deliveries()
@@ -75,22 +75,22 @@ def test_schedule_is_walked_and_then_given_up(
     assert waits == [60, 300, 1800, 7200, 28800, 86400]
     assert {event["id"] for event in shop.events} == {delivery["event"]}
     sandbox.advance(10 * 86400)
-    assert len(shop.parcels) == 7
+    assert len(shop.requests) == 7
 
 
 def test_attempt_waits_for_its_time(client: httpx.Client, sandbox: Sandbox, shop: Shop) -> None:
     shop.register(client)
-    shop.answers = [Reply(503), Reply(error="refused")]
+    shop.answers = [WebhookResponse(503), WebhookResponse(error="refused")]
     client.post("/customers")
     (delivery,) = settled(sandbox)
     assert delivery["status"] == "pending"
     sandbox.advance(59)
-    assert len(shop.parcels) == 1
+    assert len(shop.requests) == 1
     sandbox.advance(1)
-    assert len(shop.parcels) == 2
+    assert len(shop.requests) == 2
     sandbox.advance(to="next-retry")
     (delivery,) = sandbox.deliveries()
-    assert (len(shop.parcels), delivery["status"]) == (3, "delivered")
+    assert (len(shop.requests), delivery["status"]) == (3, "delivered")
     assert [one["error"] for one in delivery["attempts"]] == [None, "refused", None]
 
 
@@ -99,7 +99,7 @@ def test_anything_but_2xx_is_a_failure(
     client: httpx.Client, sandbox: Sandbox, shop: Shop, status: int
 ) -> None:
     shop.register(client)
-    shop.default = Reply(status)
+    shop.default = WebhookResponse(status)
     client.post("/customers")
     assert settled(sandbox)[0]["status"] == "pending"
 
@@ -107,7 +107,7 @@ def test_anything_but_2xx_is_a_failure(
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
 def test_any_2xx_is_taken(client: httpx.Client, sandbox: Sandbox, shop: Shop, status: int) -> None:
     shop.register(client)
-    shop.default = Reply(status)
+    shop.default = WebhookResponse(status)
     client.post("/customers")
     assert settled(sandbox)[0]["status"] == "delivered"
 
@@ -121,15 +121,15 @@ def test_failed_delivery_is_sent_again_by_hand(
     client: httpx.Client, sandbox: Sandbox, shop: Shop
 ) -> None:
     shop.register(client)
-    shop.default = Reply(500)
+    shop.default = WebhookResponse(500)
     client.post("/customers")
     sandbox.advance(sum(RETRY_SECONDS))
     (delivery,) = sandbox.deliveries()
     still = sandbox.resend(delivery["id"])
     assert (still["status"], len(still["attempts"])) == ("failed", 8)
-    shop.default = Reply(200)
+    shop.default = WebhookResponse(200)
     assert sandbox.resend(delivery["id"])["status"] == "delivered"
-    assert len(shop.parcels) == 9
+    assert len(shop.requests) == 9
 
 
 def test_delivered_delivery_is_sent_again_and_stays_delivered(
@@ -138,7 +138,7 @@ def test_delivered_delivery_is_sent_again_and_stays_delivered(
     shop.register(client)
     client.post("/customers")
     (delivery,) = settled(sandbox)
-    shop.default = Reply(500)
+    shop.default = WebhookResponse(500)
     again = sandbox.resend(delivery["id"])
     assert (again["status"], len(again["attempts"])) == ("delivered", 2)
 
@@ -147,12 +147,12 @@ def test_resend_that_arrives_ends_the_retries(
     client: httpx.Client, sandbox: Sandbox, shop: Shop
 ) -> None:
     shop.register(client)
-    shop.answers = [Reply(500)]
+    shop.answers = [WebhookResponse(500)]
     client.post("/customers")
     (delivery,) = settled(sandbox)
     assert sandbox.resend(delivery["id"])["status"] == "delivered"
     sandbox.advance(86400)
-    assert len(shop.parcels) == 2
+    assert len(shop.requests) == 2
 
 
 def test_unknown_delivery_is_not_resent(sandbox: Sandbox) -> None:
@@ -164,13 +164,13 @@ def test_deleted_endpoint_gets_nothing_more(
     client: httpx.Client, sandbox: Sandbox, shop: Shop
 ) -> None:
     endpoint = shop.register(client)
-    shop.default = Reply(500)
+    shop.default = WebhookResponse(500)
     client.post("/customers")
     settled(sandbox)
     client.delete(f"/webhook-endpoints/{endpoint['id']}").raise_for_status()
     sandbox.advance(86400)
     (delivery,) = sandbox.deliveries()
-    assert (delivery["status"], len(shop.parcels)) == ("failed", 1)
+    assert (delivery["status"], len(shop.requests)) == ("failed", 1)
     with pytest.raises(ApiError, match="endpoint was deleted"):
         sandbox.resend(delivery["id"])
 
@@ -236,13 +236,13 @@ def test_events_arrive_in_their_order(client: httpx.Client, sandbox: Sandbox, sh
 def test_shop_may_call_the_api_from_its_webhook(shop: Shop) -> None:
     """No lock is held while a shop answers."""
 
-    def receive(parcel: Parcel) -> Reply:
-        if len(shop.parcels) == 0:
+    def receive(request: WebhookRequest) -> WebhookResponse:
+        if len(shop.requests) == 0:
             with client_of(sandbox) as client:
                 client.post("/customers").raise_for_status()
-        return shop.receive(parcel)
+        return shop.receive(request)
 
-    with Sandbox(clock_rate=0, courier=receive) as sandbox, client_of(sandbox) as client:
+    with Sandbox(clock_rate=0, sender=receive) as sandbox, client_of(sandbox) as client:
         shop.register(client)
         client.post("/customers")
         sandbox.advance(0)
@@ -253,27 +253,27 @@ def test_shop_may_call_the_api_from_its_webhook(shop: Shop) -> None:
 def test_slow_shop_holds_up_nobody_else(shop: Shop) -> None:
     release = threading.Event()
 
-    def receive(parcel: Parcel) -> Reply:
-        if parcel.url.endswith("slow"):
+    def receive(request: WebhookRequest) -> WebhookResponse:
+        if request.url.endswith("slow"):
             release.wait(10)
-        return shop.receive(parcel)
+        return shop.receive(request)
 
-    with Sandbox(clock_rate=0, courier=receive) as sandbox, client_of(sandbox) as client:
+    with Sandbox(clock_rate=0, sender=receive) as sandbox, client_of(sandbox) as client:
         shop.register(client, url=f"{WEBHOOK}/slow")
         shop.register(client, url=f"{WEBHOOK}/quick")
         client.post("/customers")
-        wait_for(lambda: shop.parcels, "a delivery")
-        assert shop.parcels[0].url.endswith("quick")
+        wait_for(lambda: shop.requests, "a delivery")
+        assert shop.requests[0].url.endswith("quick")
         release.set()
         sandbox.advance(0)
-        assert len(shop.parcels) == 2
+        assert len(shop.requests) == 2
 
 
 def test_shop_that_raises_fails_the_attempt() -> None:
-    def receive(_: Parcel) -> Reply:
+    def receive(_: WebhookRequest) -> WebhookResponse:
         raise ValueError("a bug of the shop")
 
-    with Sandbox(clock_rate=0, courier=receive) as sandbox, client_of(sandbox) as client:
+    with Sandbox(clock_rate=0, sender=receive) as sandbox, client_of(sandbox) as client:
         Shop().register(client)
         client.post("/customers")
         (delivery,) = settled(sandbox)
@@ -281,26 +281,26 @@ def test_shop_that_raises_fails_the_attempt() -> None:
 
 
 def test_hurried_clock_delivers_by_itself(shop: Shop) -> None:
-    shop.answers = [Reply(500), Reply(500)]
-    with Sandbox(clock_rate=10_000, courier=shop.receive) as sandbox, client_of(sandbox) as client:
+    shop.answers = [WebhookResponse(500), WebhookResponse(500)]
+    with Sandbox(clock_rate=10_000, sender=shop.receive) as sandbox, client_of(sandbox) as client:
         shop.register(client)
         client.post("/customers")
         wait_for(lambda: sandbox.deliveries()[0]["status"] == "delivered", "the delivery")
-    assert len(shop.parcels) == 3
+    assert len(shop.requests) == 3
 
 
 def test_refused_call_delivers_nothing(client: httpx.Client, sandbox: Sandbox, shop: Shop) -> None:
     shop.register(client)
     pay(client, customer="cus_nobody")
     settled(sandbox)
-    assert shop.parcels == []
+    assert shop.requests == []
 
 
 def test_reset_forgets_what_waits(client: httpx.Client, sandbox: Sandbox, shop: Shop) -> None:
     shop.register(client)
-    shop.default = Reply(500)
+    shop.default = WebhookResponse(500)
     client.post("/customers")
     settled(sandbox)
     sandbox.reset()
     sandbox.advance(86400)
-    assert (sandbox.deliveries(), len(shop.parcels)) == ([], 1)
+    assert (sandbox.deliveries(), len(shop.requests)) == ([], 1)

@@ -15,11 +15,10 @@ from schemathesis import GenerationMode
 from schemathesis.checks import positive_data_acceptance
 
 from flask_paysafer.sandbox import Sandbox
-from flask_paysafer.sandbox.description import describe
-from flask_paysafer.sandbox.objects import event_schema
-from flask_paysafer.sandbox.ratelimits import LIMITS
+from flask_paysafer.sandbox.description import describe, event_schema
+from flask_paysafer.sandbox.engine import LIMITS
+from flask_paysafer.sandbox.fields import EVENT_TYPES
 from flask_paysafer.sandbox.routes import ROUTES, Route
-from flask_paysafer.sandbox.shapes import EVENT_TYPES
 
 KEY = {"Authorization": "Bearer sk_test_acmeshop1"}
 BOUNDED = settings(

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flask_paysafer.sandbox import Sandbox
+from flask_paysafer.sandbox.engine import LIMITS
 from flask_paysafer.sandbox.fields import (
     AnyObject,
     Choice,
@@ -22,7 +23,6 @@ from flask_paysafer.sandbox.fields import (
     StringMap,
     Text,
 )
-from flask_paysafer.sandbox.ratelimits import LIMITS
 from flask_paysafer.sandbox.routes import ROUTES, Route
 
 from .conftest import pay

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from flask_paysafer.sandbox import Sandbox
-from flask_paysafer.sandbox.ratelimits import LIMITS
+from flask_paysafer.sandbox.engine import LIMITS
 from tests.waiting import wait_for
 
 from .conftest import client_of, pay, types

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from flask_paysafer.sandbox import Sandbox
-from flask_paysafer.sandbox.reading import MAX_BODY_BYTES
+from flask_paysafer.sandbox.pipeline import MAX_BODY_BYTES
 
 KEY = b"Authorization: Bearer sk_test_acmeshop1\r\n"
 POST = b"POST /v1/customers HTTP/1.1\r\nHost: 127.0.0.1\r\n" + KEY

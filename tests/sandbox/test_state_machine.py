@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
 from flask_paysafer.sandbox import ApiError, Sandbox
-from flask_paysafer.sandbox.transitions import FROM
+from flask_paysafer.sandbox.payments import FROM
 
 from .conftest import client_of, pay
 

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from flask_paysafer.testing import Deliver
-from flask_paysafer.testing.sandboxes import JoinedSandbox
+from flask_paysafer.testing.sandbox import JoinedSandbox
 
 PLUGIN = "flask_paysafer.testing.plugin"
 

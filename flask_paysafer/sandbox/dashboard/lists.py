@@ -1,4 +1,4 @@
-"""The lists of the dashboard: newest first, searched, and cut to what a page can show."""
+"""The dashboard's data: lists, searched and cut, and one object with what belongs to it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from ...money import Money
 from ..engine import Engine
-from ..failures import ApiError
-from ..ledger import Row, shown
-from ..realms import Realm
+from ..errors import ApiError
+from ..payments import FROM
+from ..store import Row, Tenant, shown
 
 KINDS = {
     "payment": "Payments",
@@ -33,7 +33,7 @@ _LEFT_OUT = {"request", "response"}
 def counts(engine: Engine) -> dict[str, int]:
     """Return how many there are of each kind."""
     stored = {
-        kind: sum(len(engine.ledger.shelf(kind, realm).rows) for realm in engine.ledger.realms())
+        kind: sum(len(engine.store.table(kind, tenant).rows) for tenant in engine.store.tenants())
         for kind in KINDS
         if kind != "request"
     }
@@ -56,13 +56,13 @@ def listing(engine: Engine, kind: str, search: str) -> dict[str, Any]:
 def _newest_first(engine: Engine, kind: str) -> Iterator[dict[str, Any]]:
     if kind == "request":
         yield from reversed(engine.log.listed())
-    for realm, row in reversed(engine.ledger.rows(kind)):
-        yield described(realm, row)
+    for tenant, row in reversed(engine.store.rows(kind)):
+        yield described(tenant, row)
 
 
-def described(realm: Realm, row: Row) -> dict[str, Any]:
+def described(tenant: Tenant, row: Row) -> dict[str, Any]:
     """Return a row with whose it is, its amount as people write it, and an open dispute."""
-    described = {**shown(row), "account": realm.account, "mode": realm.mode}
+    described = {**shown(row), "account": tenant.account, "mode": tenant.mode}
     if "amount" in row:
         described["money"] = money(row["amount"], row["currency"])
     if row.get("_open_dispute"):
@@ -88,3 +88,95 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
     if "attempts" in row:
         short["attempts"] = [_short(attempt) for attempt in row["attempts"]]
     return short
+
+
+_RELATED = 50
+_OFFERED = ("challenge", "capture", "cancel", "refund", "dispute")
+"""What the buttons can do with a payment, in their order."""
+
+
+def find(engine: Engine, row_id: str) -> tuple[str, Tenant, Row] | None:
+    """Return the kind, the tenant and the row of an id of any account, or None."""
+    for kind in KINDS:
+        for tenant in engine.store.tenants():
+            row = engine.store.get(kind, tenant, row_id)
+            if row is not None:
+                return kind, tenant, row
+    return None
+
+
+def detail(engine: Engine, row_id: str) -> dict[str, Any] | None:
+    """Return all about one object or request; None if it is gone."""
+    logged = next((entry for entry in engine.log.listed() if entry["id"] == row_id), None)
+    if logged is not None:
+        return {"kind": "request", "object": logged}
+    found = find(engine, row_id)
+    if found is None:
+        return None
+    kind, tenant, row = found
+    return {
+        "kind": kind,
+        "object": described(tenant, row),
+        "actions": _actions(kind, row),
+        **_private(kind, row),
+        **_related(engine, kind, tenant, row),
+    }
+
+
+def _actions(kind: str, row: Row) -> list[str]:
+    if kind == "dispute":
+        return ["win", "lose"] if row["status"] == "open" else []
+    if kind != "payment":
+        return []
+    allowed = [verb for verb in _OFFERED if row["status"] in FROM[verb]]
+    if row.get("_open_dispute") or row["amount_refunded"] == row["amount_received"]:
+        return [verb for verb in allowed if verb not in {"refund", "dispute"}]
+    return allowed
+
+
+def _private(kind: str, row: Row) -> dict[str, Any]:
+    """Show an endpoint's signing secret, as PaySafer's own Dashboard does."""
+    return {"secret": row["_secret"]} if kind == "webhook_endpoint" else {}
+
+
+def _related(engine: Engine, kind: str, tenant: Tenant, row: Row) -> dict[str, Any]:
+    row_id = row["id"]
+
+    def those(wanted: str, field: str, *values: str) -> list[dict[str, Any]]:
+        rows = engine.store.table(wanted, tenant).rows.values()
+        found = [described(tenant, one) for one in rows if one.get(field) in values]
+        return found[-_RELATED:]
+
+    if kind == "event":
+        return {"deliveries": those("delivery", "event", row_id)}
+    if kind == "webhook_endpoint":
+        return {"deliveries": those("delivery", "endpoint", row_id)}
+    if kind == "delivery":
+        return {"event": engine.store.get("event", tenant, row["event"])}
+    events = _events_of(engine, tenant, row_id)
+    return {
+        "events": events,
+        "deliveries": those("delivery", "event", *(event["id"] for event in events)),
+        "disputes": those("dispute", "payment", row_id),
+        "payments": those("payment", "customer", row_id),
+        "requests": _requests_of(engine, row_id),
+    }
+
+
+def _events_of(engine: Engine, tenant: Tenant, row_id: str) -> list[dict[str, Any]]:
+    rows = engine.store.table("event", tenant).rows.values()
+    about = [row for row in rows if row_id in {row["data"].get("id"), row["data"].get("payment")}]
+    return [described(tenant, row) for row in about[-_RELATED:]]
+
+
+def _requests_of(engine: Engine, row_id: str) -> list[dict[str, Any]]:
+    """Return the calls whose address or answer names the object."""
+    about = [
+        entry
+        for entry in engine.log.listed()
+        if row_id in entry["path"] or json.dumps(row_id) in entry["response"].get("body", "")
+    ]
+    return [
+        {name: value for name, value in entry.items() if name not in {"request", "response"}}
+        for entry in about[-_RELATED:]
+    ]

@@ -1,7 +1,7 @@
-"""The dashboard's page, its files, and the JSON it asks for; for this machine only.
+"""What the dashboard's buttons do that steering has no route for.
 
-The page needs nothing from elsewhere: no script, style, font or image of
-another origin, none inline, and its ``Content-Security-Policy`` says so.
+They go to the state machine itself, not through the API: a click counts against
+no rate limit, meets no armed fault, and stands in no request log.
 """
 
 from __future__ import annotations
@@ -9,23 +9,78 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Flask, Response, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 
-from ..failures import ApiError
-from ..loopback import require_loopback
-from ..reading import read_body, read_json
-from ..verbs import Verbs
-from . import actions, copies
-from .details import detail
-from .lists import KINDS, counts, listing
+from ..control import Control, require_loopback
+from ..engine import Engine
+from ..errors import ApiError, invalid
+from ..fields import CANCEL_PAYMENT, CAPTURE_PAYMENT, CREATE_ENDPOINT, REFUND_PAYMENT, Record, Text
+from ..payments import cancel_payment, capture_payment, refund_payment
+from ..pipeline import read_body, read_json
+from ..resources import Account, Result, create_endpoint, delete_endpoint
+from ..store import Tenant, is_account
+from .copies import as_text
+from .lists import KINDS, counts, detail, find, listing
+
+_CHANGES: dict[str, tuple[Record, Callable[[Account, str, dict[str, Any]], Result]]] = {
+    "capture": (CAPTURE_PAYMENT, capture_payment),
+    "cancel": (CANCEL_PAYMENT, cancel_payment),
+    "refund": (REFUND_PAYMENT, refund_payment),
+}
+_ENDPOINT = Record({**CREATE_ENDPOINT.fields, "account": Text(255)}, required=("url", "account"))
+
+
+def add_routes(pages: Blueprint, engine: Engine, read: Callable[[], Any]) -> None:
+    """Add the buttons' routes; ``read`` returns the request's JSON."""
+
+    @pages.post("/_sandbox/dashboard/payments/<row_id>/<any(capture, cancel, refund):verb>")
+    def change_payment(row_id: str, verb: str) -> ResponseReturnValue:
+        return _change(engine, row_id, verb, read())
+
+    @pages.post("/_sandbox/dashboard/endpoints")
+    def add_endpoint() -> ResponseReturnValue:
+        return _add_endpoint(engine, _ENDPOINT.check(read()))
+
+    @pages.delete("/_sandbox/dashboard/endpoints/<row_id>")
+    def remove_endpoint(row_id: str) -> ResponseReturnValue:
+        with engine.store.transaction():
+            tenant = _tenant_of(engine, "webhook_endpoint", row_id)
+            return delete_endpoint(engine.account(tenant), row_id).body
+
+
+def _change(engine: Engine, row_id: str, verb: str, given: Any) -> dict[str, Any]:
+    fields, operation = _CHANGES[verb]
+    with engine.store.transaction():
+        account = engine.account(_tenant_of(engine, "payment", row_id))
+        checked = fields.check(given)
+        answer = operation(account, row_id, checked).body
+    engine.log_step(f"paysafer_client.payments.{verb}", row_id, **checked)
+    return answer
+
+
+def _tenant_of(engine: Engine, kind: str, row_id: str) -> Tenant:
+    found = find(engine, row_id)
+    if found is None or found[0] != kind:
+        raise ApiError("resource_missing", f"No such {kind}: {row_id[:100]}", param="id")
+    return found[1]
+
+
+def _add_endpoint(engine: Engine, given: dict[str, Any]) -> dict[str, Any]:
+    name = given.pop("account")
+    if not is_account(name):
+        raise invalid("account", "must be what follows sk_test_ in the key, 8 characters or more.")
+    with engine.store.transaction():
+        return create_endpoint(engine.account(Tenant(name, "test")), given).body
+
 
 _POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 
 
-def add_dashboard_routes(app: Flask, verbs: Verbs) -> None:
+def add_dashboard_routes(app: Flask, control: Control) -> None:
     """Add the page at ``/``, its files, and its routes under ``/_sandbox/dashboard``."""
     pages = Blueprint(
         "dashboard",
@@ -38,9 +93,9 @@ def add_dashboard_routes(app: Flask, verbs: Verbs) -> None:
     pages.after_request(_protect)
     pages.register_error_handler(ApiError, lambda error: (error.body(), error.status))
     pages.add_url_rule("/", "page", lambda: render_template("dashboard.html", kinds=KINDS))
-    _add_feed(pages, verbs)
-    _add_copies(pages, verbs)
-    actions.add_routes(pages, verbs.engine, lambda: read_json(read_body(request)))
+    _add_feed(pages, control)
+    _add_copies(pages, control)
+    add_routes(pages, control.engine, lambda: read_json(read_body(request)))
     app.register_blueprint(pages)
 
 
@@ -53,24 +108,24 @@ def _protect(answer: Response) -> Response:
     return answer
 
 
-def _add_feed(pages: Blueprint, verbs: Verbs) -> None:
+def _add_feed(pages: Blueprint, control: Control) -> None:
     @pages.get("/_sandbox/dashboard/feed")
     def feed() -> ResponseReturnValue:
         """Return what the page shows: one list, perhaps one object, and the state of things."""
         kind = request.args.get("kind", "payment")
         chosen = request.args.get("id")
-        engine = verbs.engine
-        with engine.ledger.changed:
+        engine = control.engine
+        with engine.store.changed:
             state: dict[str, Any] = {
                 "counts": counts(engine),
                 "list": listing(engine, kind, request.args.get("q", "")),
                 "detail": detail(engine, chosen) if chosen else None,
                 "faults": engine.faults.listed(),
-                "settings": verbs.settings(),
-                "accounts": [realm._asdict() for realm in engine.ledger.realms()],
+                "settings": control.settings(),
+                "accounts": [tenant._asdict() for tenant in engine.store.tenants()],
                 "next_delivery": engine.deliveries.next_due(),
             }
-            clock = verbs.clock()
+            clock = control.clock()
         return _unless_known(state, clock)
 
 
@@ -84,9 +139,9 @@ def _unless_known(state: dict[str, Any], clock: dict[str, float]) -> Response:
     return answer.make_conditional(request)  # type: ignore[return-value]  # it returns self
 
 
-def _add_copies(pages: Blueprint, verbs: Verbs) -> None:
+def _add_copies(pages: Blueprint, control: Control) -> None:
     @pages.get("/_sandbox/dashboard/copy/<name>.<any(py, sh):form>")
     def copy(name: str, form: str) -> ResponseReturnValue:
         """Return a request, a delivery or the whole session as a test, or as a command."""
-        text = copies.as_text(verbs.engine, name, form, base=request.host_url.rstrip("/"))
+        text = as_text(control.engine, name, form, base=request.host_url.rstrip("/"))
         return Response(text, mimetype="text/plain")

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from flask_paysafer import Webhook
-from flask_paysafer.sandbox import Reply, Sandbox
+from flask_paysafer.sandbox import Sandbox, WebhookResponse
 from tests.services import require_program
 from tests.testing.merchant import Run
 
@@ -42,7 +42,7 @@ def last_request(sandbox: Sandbox) -> str:
 def test_a_delivery_becomes_a_test_of_the_shop(
     sandbox: Sandbox, shop: Shop, client: httpx.Client, copy: Copy, run: Run
 ) -> None:
-    shop.default = Reply(500)
+    shop.default = WebhookResponse(500)
     shop.register(client)
     pay(client, metadata={"order_id": "7"})
     sandbox.advance(0)
@@ -155,7 +155,7 @@ def test_the_whole_session_becomes_two_tests(
         )
     client.get("/payments", params={"limit": 1})
     client.get("/payments/pay_gone")
-    shop.answers = [Reply(500)]
+    shop.answers = [WebhookResponse(500)]
     pay(client, metadata={"order_id": "8"})
     sandbox.advance(3600)
     test = copy("session")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_paysafer.sandbox.dashboard.source import WIDTH, as_source
+from flask_paysafer.sandbox.dashboard.copies import WIDTH, as_source
 
 PAYMENT = "pay_" + "a1" * 12
 values = st.recursive(

@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 import httpx
 import pytest
 
-from flask_paysafer.sandbox import Reply, Sandbox
+from flask_paysafer.sandbox import Sandbox, WebhookResponse
 
 from ..conftest import client_of, pay
 from ..shop import Shop
@@ -140,7 +140,7 @@ def test_a_new_payment_is_news(dashboard: httpx.Client, client: httpx.Client) ->
 def test_the_feed_tells_of_faults_and_of_the_next_delivery(
     sandbox: Sandbox, shop: Shop, client: httpx.Client, feed: Feed
 ) -> None:
-    shop.default = Reply(500)
+    shop.default = WebhookResponse(500)
     shop.register(client)
     pay(client)
     sandbox.advance(0)

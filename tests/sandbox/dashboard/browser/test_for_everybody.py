@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from flask_paysafer.sandbox import Reply, Sandbox
+from flask_paysafer.sandbox import Sandbox, WebhookResponse
 from tests.sandbox.conftest import pay
 from tests.sandbox.shop import Shop
 
@@ -22,7 +22,7 @@ DIALOGS = ("trigger-dialog", "fault-dialog", "clock-dialog", "session-dialog")
 @pytest.fixture
 def places(sandbox: Sandbox, shop: Shop, client: httpx.Client) -> list[str]:
     """Every list, and one of each kind of detail, with something on them."""
-    shop.default = Reply(500, body="<h1>Internal server error</h1>" + "long" * 200)
+    shop.default = WebhookResponse(500, body="<h1>Internal server error</h1>" + "long" * 200)
     shop.register(client)
     sandbox.seed("acmeshop1")
     sandbox.trigger("payout.failed", account="acmeshop1")
@@ -121,7 +121,7 @@ def test_the_focus_stays_while_the_list_changes(open_page: OpenPage, client: htt
 def test_an_attempt_that_was_folded_out_stays_so(
     open_page: OpenPage, client: httpx.Client, shop: Shop, sandbox: Sandbox
 ) -> None:
-    shop.default = Reply(500)
+    shop.default = WebhookResponse(500)
     shop.register(client, enabled_events=["payment.completed"])
     pay(client)
     sandbox.advance(60)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 from playwright.sync_api import Page, expect
 
-from flask_paysafer.sandbox import Reply, Sandbox
+from flask_paysafer.sandbox import Sandbox, WebhookResponse
 from tests.sandbox.conftest import pay, types
 from tests.sandbox.shop import WEBHOOK, Shop
 
@@ -99,7 +99,7 @@ def test_a_dispute_is_opened_and_lost_and_money_paid_out(
 def test_a_delivery_fails_is_retried_and_resent(
     open_page: OpenPage, client: httpx.Client, shop: Shop, sandbox: Sandbox
 ) -> None:
-    shop.default = Reply(500, body="out of stock")
+    shop.default = WebhookResponse(500, body="out of stock")
     shop.register(client, enabled_events=["payment.completed"])
     pay(client)
     sandbox.advance(0)
@@ -109,7 +109,7 @@ def test_a_delivery_fails_is_retried_and_resent(
     click(page, "Next retry")
     told(page, "Moved to the next retry")
     expect(page.locator("#detail summary").filter(has_text="Attempt 2")).to_be_visible()
-    shop.default = Reply(200)
+    shop.default = WebhookResponse(200)
     click(page, "Resend")
     told(page, "Sent again: answered 200.")
     expect(page.locator("#detail .detail-head .badge")).to_have_text("delivered")

@@ -1,16 +1,54 @@
-"""What can be done to a sandbox from outside the API; steering and Python share it."""
+"""The control API: everything that can be done to a sandbox from outside, in Python and over HTTP.
+
+The routes under ``/_sandbox`` answer on this machine only. A page of another site can make a
+browser send requests here, and can even make its own name lead here; so the address, ``Host``
+and ``Origin`` must all be loopback.
+"""
 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
-from . import endpoints
+from flask import Blueprint, Request, abort, jsonify, request
+from flask.typing import ResponseReturnValue
+
 from .engine import Engine
-from .failures import ApiError, invalid
-from .fields import Number
-from .ledger import shown
-from .seeding import seed
-from .triggers import authenticate, event_of, happen, realm_named
+from .errors import ApiError, invalid
+from .faults import ARM_FAULT
+from .fields import Number, Record, Text
+from .pipeline import read_body, read_json
+from .resources import register_endpoint
+from .scenarios import TRIGGER, authenticate, event_of, happen, seed, tenant_named
+from .sender import is_loopback
+from .store import shown
+
+
+def require_loopback(request: Request) -> None:
+    """Return quietly for a request from this machine's own user.
+
+    :raises werkzeug.exceptions.Forbidden: for any other.
+    """
+    origin = request.headers.get("Origin")
+    if not (
+        _comes_from_here(request)
+        and _names_loopback(request.host)
+        and (origin is None or origin.lower() == f"{request.scheme}://{request.host}".lower())
+    ):
+        abort(403)
+
+
+def _comes_from_here(request: Request) -> bool:
+    """No address at all: no server is between, so it is this very process that asks."""
+    return "REMOTE_ADDR" not in request.environ or is_loopback(request.remote_addr or "")
+
+
+def _names_loopback(host: str) -> bool:
+    try:
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False
+
 
 TEST_ACCOUNT = "acmeshop1"
 """Whose client a copied test has."""
@@ -20,7 +58,7 @@ NEXT_RETRY = "next-retry"
 _STEP = Number(10 * 366 * 24 * 3600)
 
 
-class Verbs:
+class Control:
     """Steer a sandbox. Every method answers with plain JSON values."""
 
     def __init__(self, engine: Engine) -> None:
@@ -56,17 +94,17 @@ class Verbs:
         :raises ApiError: 400 for an unknown kind or option.
         """
         given = {name: value for name, value in options.items() if value is not None}
-        with self.engine.ledger.changed:
+        with self.engine.store.changed:
             return self.engine.faults.arm({"kind": kind, **given}).shown()
 
     def faults(self) -> list[dict[str, Any]]:
         """Return the faults that still wait."""
-        with self.engine.ledger.changed:
+        with self.engine.store.changed:
             return self.engine.faults.listed()
 
     def clear_faults(self) -> None:
         """Disarm every fault."""
-        with self.engine.ledger.changed:
+        with self.engine.store.changed:
             self.engine.faults.clear()
 
     def trigger(self, type: str, **order: Any) -> dict[str, Any]:  # noqa: A002 (the route's name)
@@ -89,7 +127,9 @@ class Verbs:
         made = happen(self.engine, {"type": type, **given})
         told = {name: given[name] for name in ("payment", "amount", "data") if name in given}
         about = event_of(type, made)["data"].get("id")
-        self.engine.tell("paysafer_sandbox.trigger", type, made=about, account=TEST_ACCOUNT, **told)
+        self.engine.log_step(
+            "paysafer_sandbox.trigger", type, made=about, account=TEST_ACCOUNT, **told
+        )
         return made
 
     def authenticate(self, payment: str, *, passed: bool = True) -> dict[str, Any]:
@@ -98,14 +138,14 @@ class Verbs:
         :param passed: False: the cardholder refuses.
         :raises ApiError: 404 for an unknown payment, 422 for one that waits for nobody.
         """
-        with self.engine.ledger.transaction():
+        with self.engine.store.transaction():
             account, row = self.engine.find_payment(payment)
             return shown(authenticate(self.engine, account, row, passed=passed))
 
     def events(self) -> list[dict[str, Any]]:
         """Return all events of all accounts, whole as they are delivered, oldest first."""
-        with self.engine.ledger.changed:
-            return [shown(row) for _, row in self.engine.ledger.rows("event")]
+        with self.engine.store.changed:
+            return [shown(row) for _, row in self.engine.store.rows("event")]
 
     def deliveries(self) -> list[dict[str, Any]]:
         """Return all deliveries with their attempts, oldest first."""
@@ -125,10 +165,12 @@ class Verbs:
         return self._listed(kind)
 
     def _listed(self, kind: str) -> list[dict[str, Any]]:
-        with self.engine.ledger.changed:
+        with self.engine.store.changed:
             self.engine.authorisations.expire(self.engine.clock.now())
-            rows = self.engine.ledger.rows(kind)
-        return [{**shown(row), "account": realm.account, "mode": realm.mode} for realm, row in rows]
+            rows = self.engine.store.rows(kind)
+        return [
+            {**shown(row), "account": tenant.account, "mode": tenant.mode} for tenant, row in rows
+        ]
 
     def resend(self, delivery: str) -> dict[str, Any]:
         """Deliver once more, now, and return the delivery after it.
@@ -152,8 +194,8 @@ class Verbs:
 
         :raises ApiError: 400 for an address that nothing may be sent to.
         """
-        with self.engine.ledger.transaction():
-            return endpoints.register(self.engine.account(realm_named(account)), url)
+        with self.engine.store.transaction():
+            return register_endpoint(self.engine.account(tenant_named(account)), url)
 
     def reset(self) -> None:
         """Empty the sandbox; settings and the clock stay."""
@@ -165,5 +207,108 @@ class Verbs:
         :return: The account, its keys and how many objects it has now.
         """
         seeded = seed(self.engine, account)
-        self.engine.tell("paysafer_sandbox.seed")
+        self.engine.log_step("paysafer_sandbox.seed")
         return seeded
+
+
+EVENTS_HEADER = "PaySafer-Sandbox-Events"
+"""Names everything that a trigger made, in order: a refund's payment comes with it."""
+
+_ADVANCE = Record({"seconds": Number(float("inf")), "to": Text(100)})
+_SEED = Record({"account": Text(255)})
+
+
+def control_routes(control: Control) -> Blueprint:
+    """Return the routes; each does what the method of the same name does."""
+    routes = Blueprint("steering", __name__, url_prefix="/_sandbox")
+    routes.before_request(lambda: require_loopback(request))
+    routes.register_error_handler(ApiError, _failure)
+    _add_clock_and_settings(routes, control)
+    _add_faults(routes, control)
+    _add_lists(routes, control)
+    _add_happenings(routes, control)
+    return routes
+
+
+def _failure(error: ApiError) -> ResponseReturnValue:
+    return error.body(), error.status
+
+
+def _given(expected: Record | None = None) -> dict[str, Any]:
+    given = read_json(read_body(request))
+    if not isinstance(given, dict):
+        raise invalid("body", "must be a JSON object.")
+    return expected.check(given) if expected else given
+
+
+def _add_clock_and_settings(routes: Blueprint, control: Control) -> None:
+    @routes.get("/clock")
+    def clock() -> ResponseReturnValue:
+        return control.clock()
+
+    @routes.post("/clock/advance")
+    def advance() -> ResponseReturnValue:
+        return control.advance(**_given(_ADVANCE))
+
+    @routes.get("/settings")
+    def settings() -> ResponseReturnValue:
+        return control.settings()
+
+    @routes.post("/settings")
+    def change_settings() -> ResponseReturnValue:
+        return control.engine.change_settings(_given())
+
+
+def _add_faults(routes: Blueprint, control: Control) -> None:
+    @routes.get("/faults")
+    def faults() -> ResponseReturnValue:
+        return jsonify(control.faults())
+
+    @routes.post("/faults")
+    def fault() -> ResponseReturnValue:
+        return control.fault(**_given(ARM_FAULT))
+
+    @routes.delete("/faults")
+    def clear_faults() -> ResponseReturnValue:
+        control.clear_faults()
+        return jsonify([])
+
+
+def _add_lists(routes: Blueprint, control: Control) -> None:
+    @routes.get("/events")
+    def events() -> ResponseReturnValue:
+        return jsonify(control.events())
+
+    @routes.get("/deliveries")
+    def deliveries() -> ResponseReturnValue:
+        return jsonify(control.deliveries())
+
+    @routes.get("/requests")
+    def requests() -> ResponseReturnValue:
+        return jsonify(control.requests())
+
+    @routes.get("/objects/<kind>")
+    def objects(kind: str) -> ResponseReturnValue:
+        return jsonify(control.objects(kind))
+
+
+def _add_happenings(routes: Blueprint, control: Control) -> None:
+    @routes.post("/trigger")
+    def trigger() -> ResponseReturnValue:
+        order = _given(TRIGGER)
+        made = control.happen(**order)
+        names = " ".join(event["id"] for event in made)
+        return event_of(order["type"], made), {EVENTS_HEADER: names}
+
+    @routes.post("/deliveries/<delivery>/resend")
+    def resend(delivery: str) -> ResponseReturnValue:
+        return control.resend(delivery)
+
+    @routes.post("/reset")
+    def reset() -> ResponseReturnValue:
+        control.reset()
+        return {"reset": True}
+
+    @routes.post("/seed")
+    def seed() -> ResponseReturnValue:
+        return control.seed(**_given(_SEED))

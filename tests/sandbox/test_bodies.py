@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from flask_paysafer.sandbox import Sandbox
-from flask_paysafer.sandbox.reading import MAX_BODY_BYTES
+from flask_paysafer.sandbox.pipeline import MAX_BODY_BYTES
 
 from .conftest import types
 

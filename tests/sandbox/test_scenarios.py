@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from flask_paysafer.sandbox import ApiError, Sandbox
-from flask_paysafer.sandbox.shapes import EVENT_TYPES
+from flask_paysafer.sandbox.fields import EVENT_TYPES
 
 from .conftest import pay, types
 

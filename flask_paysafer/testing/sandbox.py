@@ -9,10 +9,10 @@ from flask import Flask
 from ..config import Config
 from ..errors import ConfigurationError
 from ..sandbox import Sandbox
-from ..sandbox import endpoints as webhook_endpoints
-from ..sandbox.courier import Courier, HttpCourier, Parcel, Reply
-from ..sandbox.failures import ApiError
-from ..sandbox.realms import Realm, identify
+from ..sandbox.errors import ApiError
+from ..sandbox.resources import create_endpoint
+from ..sandbox.sender import HttpSender, Sender, WebhookRequest, WebhookResponse
+from ..sandbox.store import Tenant, identify
 from ..webhooks.rehearsal import deliver, webhook_path
 from .deliveries import state_of
 
@@ -31,7 +31,7 @@ class JoinedSandbox(Sandbox):
 
     def __init__(self) -> None:
         self._shops = _Shops()
-        super().__init__(clock_rate=0, courier=self._shops)
+        super().__init__(clock_rate=0, sender=self._shops)
 
     def join(self, app: Flask, *, account: str | None = None) -> dict[str, Any]:
         """Let the app's API client reach this sandbox, and its events the app's webhook route.
@@ -46,9 +46,9 @@ class JoinedSandbox(Sandbox):
         state = state_of(app, account)
         state.use_transport(self.transport(), self.async_transport())
         url = self._shops.add(app, state.config)
-        with self.engine.ledger.transaction():
-            realm = self.engine.account(_realm(state.config))
-            return webhook_endpoints.create(realm, {"url": url}).body
+        with self.engine.store.transaction():
+            tenant = self.engine.account(_tenant(state.config))
+            return create_endpoint(tenant, {"url": url}).body
 
     def happen(self, type: str, **order: Any) -> list[dict[str, Any]]:  # noqa: A002 (the base's)
         """Make an event happen, and have it and what it needed delivered; return them all."""
@@ -91,7 +91,7 @@ class _Shops:
 
     def __init__(self) -> None:
         self._joined: dict[str, tuple[Flask, Config]] = {}
-        self._elsewhere: Courier = HttpCourier()
+        self._elsewhere: Sender = HttpSender()
 
     def add(self, app: Flask, config: Config) -> str:
         """Return the address at which ``app`` is reached from now on."""
@@ -99,23 +99,23 @@ class _Shops:
         self._joined[url] = (app, config)
         return url
 
-    def __call__(self, parcel: Parcel) -> Reply:
-        """See :data:`.Courier`."""
-        shop = self._joined.get(parcel.url)
+    def __call__(self, request: WebhookRequest) -> WebhookResponse:
+        """See :data:`.Sender`."""
+        shop = self._joined.get(request.url)
         if shop is None:
-            return self._elsewhere(parcel)
+            return self._elsewhere(request)
         try:
-            answer = deliver(*shop, parcel.body)
-        except Exception as error:  # noqa: BLE001 (a courier never raises: the shop has failed)
-            return Reply(error=f"{type(error).__name__}: {error}")
-        return Reply(answer.status_code, None, dict(answer.headers), answer.text)
+            answer = deliver(*shop, request.body)
+        except Exception as error:  # noqa: BLE001 (a sender never raises: the shop has failed)
+            return WebhookResponse(error=f"{type(error).__name__}: {error}")
+        return WebhookResponse(answer.status_code, None, dict(answer.headers), answer.text)
 
 
-def _realm(config: Config) -> Realm:
+def _tenant(config: Config) -> Tenant:
     if config.secret_key is None:
-        return Realm(ACCOUNT, "test")
+        return Tenant(ACCOUNT, "test")
     try:
-        return identify(f"Bearer {config.secret_key}").realm
+        return identify(f"Bearer {config.secret_key}").tenant
     except ApiError:
         raise ConfigurationError(
             f"{config.setting('SECRET_KEY')} is no key that the sandbox takes: after sk_test_ it "

@@ -1,46 +1,173 @@
-"""The way of one API request: who calls, may they, what goes wrong, what is done.
+"""How one API request is handled, from its key to its answer.
 
-In this order: key, strict mode, rate limit, faults before the work, JSON,
-idempotency key (taken here), delay, the fields, the work (committed together
-with the key's answer), and faults after the work.
+In this order: key, strict mode, rate limit, faults before the work, JSON, idempotency key
+(taken here), delay, the fields, the work (committed together with the key's answer), faults
+after the work.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Request, Response
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from .answers import Call, finish
-from .effects import SOCKET
-from .engine import Engine
-from .failures import ApiError
-from .faults import API_KINDS, HEADER, Fault, asked_for
+from .engine import WINDOW_SECONDS, Engine, Quota, full_quota
+from .errors import ApiError
+from .faults import AFTER_WORK, API_KINDS, HEADER, SOCKET, Fault, asked_for, inject_fault
 from .fields import Integer, Kind, Record
 from .idempotency import check_key, fingerprint
-from .ids import new_id
-from .ratelimits import unknown_standing
-from .reading import read_body, read_json
-from .realms import Caller, identify
 from .requestlog import Logged
 from .routes import Route
+from .store import Caller, identify, new_id
+
+MAX_BODY_BYTES = 1024 * 1024
+"""The largest body that is read at all."""
+
+
+def read_body(request: Request) -> bytes:
+    """Return the request's body.
+
+    :raises ApiError: 413 for one that is too large, 400 for one that breaks off.
+    """
+    try:
+        return request.get_data()
+    except RequestEntityTooLarge:
+        raise ApiError(
+            "body_too_large", f"The body may be at most {MAX_BODY_BYTES} bytes long."
+        ) from None
+    except (HTTPException, OSError):
+        raise ApiError("json_invalid", "The request's body broke off.") from None
+
+
+def read_json(body: bytes) -> Any:
+    """Return what the body says; no body says ``{}``.
+
+    :raises ApiError: 400 for what is not JSON, or JSON that readers disagree about.
+    """
+    if not body.strip():
+        return {}
+    try:
+        return json.loads(
+            body.decode(), parse_constant=_refuse_constant, object_pairs_hook=_without_repetition
+        )
+    except (ValueError, RecursionError):
+        raise ApiError(
+            "json_invalid",
+            "The body is not valid JSON: UTF-8, no NaN or Infinity, no key twice.",
+        ) from None
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+ASSUMED = "assumed"
+"""What the header says where there is no route."""
+
+
+@dataclass
+class Call:
+    """One request on its way."""
+
+    request: Request
+    route: Route | None
+    ids: dict[str, str]
+    entry: Logged
+    quota: Quota
+    fault: Fault | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def finish(engine: Engine, call: Call, text: str, status: int) -> Response:
+    """Return the answer as it is sent."""
+    headers = _headers(engine, call, status)
+    answer = Response(text, status, list(headers.items()), "application/json")
+    _log(engine, call, text, status, headers)
+    if call.fault and call.fault.kind in AFTER_WORK:
+        return inject_fault(answer, call.fault, engine.closing)
+    return answer
+
+
+def _headers(engine: Engine, call: Call, status: int) -> dict[str, str]:
+    headers = {
+        **call.headers,
+        **call.quota.headers(),
+        "X-Request-Id": call.entry.id,
+        "PaySafer-Sandbox": call.route.tag if call.route else ASSUMED,
+        "Cache-Control": "no-store",
+    }
+    if status == 429:
+        headers["Retry-After"] = str(_retry_after(engine, call))
+    if call.route and call.route.takes_publishable_key:
+        headers.update(cross_origin_headers())
+    return headers
+
+
+def _retry_after(engine: Engine, call: Call) -> int:
+    """Return real seconds: whoever waits for it waits by a real clock."""
+    if not call.quota.exceeded:
+        return 1
+    wait = engine.clock.real_seconds_until(call.quota.reset)
+    return max(1, math.ceil(wait)) if wait is not None else WINDOW_SECONDS
+
+
+def _log(engine: Engine, call: Call, text: str, status: int, headers: dict[str, str]) -> None:
+    entry = call.entry
+    entry.status = status
+    entry.fault = call.fault.kind if call.fault else None
+    entry.keep(call.request.environ, _body_so_far(call.request), headers, text)
+    engine.log.add(entry)
+
+
+def _body_so_far(received: Request) -> bytes:
+    try:
+        return read_body(received)
+    except ApiError:
+        return b""
+
+
+def cross_origin_headers() -> dict[str, str]:
+    """Return what lets a shop's page read the answer."""
+    return {
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Expose-Headers": "X-Request-Id, Retry-After, X-RateLimit-Limit, "
+        "X-RateLimit-Remaining, X-RateLimit-Reset, Idempotent-Replayed, PaySafer-Sandbox",
+    }
+
+
+def preflight_headers() -> dict[str, str]:
+    """Return what lets a shop's page make the call."""
+    return {
+        **cross_origin_headers(),
+        "Access-Control-Allow-Methods": "POST",
+        "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, "
+        f"PaySafer-Version, {HEADER}",
+        "Access-Control-Max-Age": "600",
+    }
+
 
 _KEPT_FAILURES = {404, 422}
 """Errors that come of the work itself, so that a key keeps them like an answer."""
 _KEYED = {"POST", "PATCH"}
 
 
-class Gateway:
-    """Answers the API's requests from an engine.
+class Pipeline:
+    """Answers the API's requests from an engine."""
 
-    :param public_url: Returns where the sandbox is served, if it is.
-    """
-
-    def __init__(self, engine: Engine, public_url: Callable[[], str | None]) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._public_url = public_url
 
     def answer(self, request: Request, route: Route, ids: dict[str, str]) -> Response:
         """Answer a call of the table."""
@@ -62,11 +189,11 @@ class Gateway:
             new_id("req"), now, request.method, request.path, request.query_string.decode("latin-1")
         )
         entry.route = route.name if route else None
-        return Call(request, route, ids, entry, unknown_standing(now))
+        return Call(request, route, ids, entry, full_quota(now))
 
     def _admit(self, call: Call, route: Route) -> tuple[str, int]:
         caller = identify(call.request.headers.get("Authorization"))
-        call.entry.account, call.entry.mode = caller.realm
+        call.entry.account, call.entry.mode = caller.tenant
         self._check_permission(call, caller, route)
         self._count(call, caller)
         call.fault = self._find_fault(call)
@@ -93,27 +220,27 @@ class Gateway:
             )
 
     def _count(self, call: Call, caller: Caller) -> None:
-        with self._engine.ledger.changed:
+        with self._engine.store.changed:
             now = self._engine.clock.now()
             self._engine.authorisations.expire(now)
-            call.standing = self._engine.limits.count(caller.realm, now)
-        if call.standing.exceeded:
+            call.quota = self._engine.limits.count(caller.tenant, now)
+        if call.quota.exceeded:
             self._limit(call)
 
     def _find_fault(self, call: Call) -> Fault | None:
         header = call.request.headers.get(HEADER)
         if header is not None:
             return asked_for(header)
-        with self._engine.ledger.changed:
+        with self._engine.store.changed:
             return self._engine.faults.take(API_KINDS, call.request.method, call.request.path)
 
     def _work_once(self, call: Call, route: Route, caller: Caller, body: Any) -> tuple[str, int]:
-        engine, realm, key = self._engine, caller.realm, call.entry.idempotency_key or ""
+        engine, tenant, key = self._engine, caller.tenant, call.entry.idempotency_key or ""
         same_call = fingerprint(call.request.method, call.request.path, body)
-        with engine.ledger.changed:
+        with engine.store.changed:
             taken = engine.clock.now()
             kept = engine.keys.take(
-                realm, key, same_call, now=taken, reading=engine.settings.idempotency
+                tenant, key, same_call, now=taken, reading=engine.settings.idempotency
             )
         if kept is not None:
             call.entry.replayed = True
@@ -122,18 +249,18 @@ class Gateway:
 
         def keep(text: str, status: int) -> None:
             row = {"body": text, "status": status}
-            engine.keys.keep(realm, key, same_call, row, taken=taken)
+            engine.keys.keep(tenant, key, same_call, row, taken=taken)
 
         try:
             return self._work(call, route, caller, body, keep)
         except ApiError as error:
             if error.status in _KEPT_FAILURES:
-                with engine.ledger.transaction():
+                with engine.store.transaction():
                     keep(json.dumps(error.body()), error.status)
             raise
         finally:
-            with engine.ledger.changed:
-                engine.keys.release(realm, key)
+            with engine.store.changed:
+                engine.keys.release(tenant, key)
 
     def _work(
         self,
@@ -146,8 +273,8 @@ class Gateway:
         if call.fault and call.fault.kind == "delay":
             self._engine.closing.wait(call.fault.seconds)
         given = _arguments(call, route, body)
-        with self._engine.ledger.transaction():
-            account = self._engine.account(caller.realm, lambda path: self._page_url(call, path))
+        with self._engine.store.transaction():
+            account = self._engine.account(caller.tenant, lambda path: self._page_url(call, path))
             result = route.operation(account, *given)
             text = json.dumps(result.body)
             if keep:
@@ -155,13 +282,13 @@ class Gateway:
         return text, result.status
 
     def _page_url(self, call: Call, path: str) -> str:
-        served = None if SOCKET in call.request.environ else self._public_url()
+        served = None if SOCKET in call.request.environ else self._engine.public_url
         return (served or call.request.host_url).rstrip("/") + path
 
     def _limit(self, call: Call) -> None:
         raise ApiError(
             "rate_limit_exceeded",
-            f"Too many requests: this account and mode may make {call.standing.limit} a minute.",
+            f"Too many requests: this account and mode may make {call.quota.limit} a minute.",
         )
 
 
@@ -170,7 +297,7 @@ def _fail_before_work(call: Call) -> None:
     if kind == "error-500":
         raise ApiError("internal_error", "Something went wrong on our side (an injected fault).")
     if kind == "rate-limit":
-        call.standing = call.standing._replace(remaining=0)
+        call.quota = call.quota._replace(remaining=0)
         raise ApiError("rate_limit_exceeded", "Too many requests (an injected fault).")
 
 

@@ -8,15 +8,13 @@ import httpx
 import pytest
 
 from flask_paysafer.errors import ConfigurationError
-from flask_paysafer.sandbox import Reply, Sandbox
-from flask_paysafer.sandbox.ledger import Ledger
-from flask_paysafer.sandbox.realms import Realm
-from flask_paysafer.sandbox.storage import Storage
+from flask_paysafer.sandbox import Sandbox, WebhookResponse
+from flask_paysafer.sandbox.store import Storage, Store, Tenant
 
 from .conftest import client_of, pay
 from .shop import Shop
 
-REALM = Realm("acmeshop1", "test")
+REALM = Tenant("acmeshop1", "test")
 ORDER = {"amount": 15000, "currency": "aed", "payment_method": "pm_card_visa"}
 KEY = {"Idempotency-Key": "order_1"}
 
@@ -27,7 +25,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def kept(file: Path, shop: Shop, **options: Any) -> Sandbox:
-    return Sandbox(db=file, courier=shop.receive, **{"clock_rate": 0, **options})
+    return Sandbox(db=file, sender=shop.receive, **{"clock_rate": 0, **options})
 
 
 def test_everything_is_there_again(file: Path, shop: Shop) -> None:
@@ -97,15 +95,15 @@ def test_a_killed_sandbox_has_kept_what_was_armed(file: Path, shop: Shop) -> Non
 
 
 def test_retries_go_on(file: Path, shop: Shop) -> None:
-    shop.answers = [Reply(500), Reply(500)]
+    shop.answers = [WebhookResponse(500), WebhookResponse(500)]
     with kept(file, shop) as sandbox, client_of(sandbox) as client:
         shop.register(client)
         client.post("/customers")
         sandbox.advance(60)
-        assert len(shop.parcels) == 2
+        assert len(shop.requests) == 2
     with kept(file, shop) as sandbox:
         sandbox.advance(299)
-        assert len(shop.parcels) == 2
+        assert len(shop.requests) == 2
         sandbox.advance(1)
         assert sandbox.deliveries()[0]["status"] == "delivered"
 
@@ -144,27 +142,27 @@ def test_folder_is_refused(tmp_path: Path, shop: Shop) -> None:
 
 def test_transaction_that_fails_leaves_nothing(file: Path) -> None:
     storage = Storage(file)
-    ledger = Ledger(storage)
-    with ledger.transaction():
-        ledger.put("thing", REALM, {"id": "a", "size": 1})
+    store = Store(storage)
+    with store.transaction():
+        store.put("thing", REALM, {"id": "a", "size": 1})
 
     def change_all_and_fail() -> None:
-        with ledger.transaction():
-            ledger.put("thing", REALM, {"id": "a", "size": 2})
-            ledger.put("thing", REALM, {"id": "b", "size": 1})
-            ledger.discard("thing", REALM, "a")
+        with store.transaction():
+            store.put("thing", REALM, {"id": "a", "size": 2})
+            store.put("thing", REALM, {"id": "b", "size": 1})
+            store.discard("thing", REALM, "a")
             raise KeyError
 
     with pytest.raises(KeyError):
         change_all_and_fail()
-    assert [row["size"] for _, row in ledger.rows("thing")] == [1]
+    assert [row["size"] for _, row in store.rows("thing")] == [1]
     assert [row["size"] for _, row in storage.rows()] == [1]
-    ledger.close()
+    store.close()
 
 
 def test_full_disk_fails_the_call_and_changes_nothing(file: Path, shop: Shop) -> None:
     with kept(file, shop) as sandbox, client_of(sandbox) as client:
-        connection = sandbox.engine.ledger._storage._connection  # type: ignore[union-attr]  # it has one
+        connection = sandbox.engine.store._storage._connection  # type: ignore[union-attr]  # it has one
         connection.execute("PRAGMA query_only = ON")
         answer = pay(client)
         assert (answer.status_code, answer.json()["error"]["type"]) == (500, "api_error")

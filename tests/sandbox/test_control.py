@@ -7,7 +7,7 @@ import httpx
 import pytest
 import werkzeug.test
 
-from flask_paysafer.sandbox import Reply, Sandbox
+from flask_paysafer.sandbox import Sandbox, WebhookResponse
 
 from .conftest import client_of, pay, types
 from .shop import Shop
@@ -31,7 +31,7 @@ def test_clock_moves_to_the_next_retry(
     steering: httpx.Client, client: httpx.Client, shop: Shop
 ) -> None:
     shop.register(client)
-    shop.answers = [Reply(500)]
+    shop.answers = [WebhookResponse(500)]
     client.post("/customers")
     before = steering.get("/clock").json()["now"]
     after = steering.post("/clock/advance", json={"to": "next-retry"}).json()["now"]

@@ -1,8 +1,4 @@
-"""Every error the sandbox answers with: one table, so that codes can be renamed.
-
-Statuses and types are documented; most codes are assumed (see the table of
-errors in ``docs/sandbox.md``).
-"""
+"""Errors of the API: one table of statuses and codes, so that a code is renamed in one place."""
 
 from __future__ import annotations
 

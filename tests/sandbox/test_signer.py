@@ -8,14 +8,14 @@ import httpx
 import pytest
 
 from flask_paysafer.errors import SignatureVerificationError
-from flask_paysafer.sandbox import Parcel, Reply, Sandbox
-from flask_paysafer.sandbox.postman import SignWith
+from flask_paysafer.sandbox import Sandbox, WebhookRequest, WebhookResponse
+from flask_paysafer.sandbox.sender import SignWith
 from flask_paysafer.signing import HEADER, get_scheme
 
 from .conftest import client_of
 from .shop import Shop
 
-INVALID = Reply(400, body="Invalid signature")
+INVALID = WebhookResponse(400, body="Invalid signature")
 DAY = 86400
 
 
@@ -27,12 +27,12 @@ class RealShop(Shop):
         self.secret = ""
         self.tolerance = tolerance
 
-    def receive(self, parcel: Parcel) -> Reply:
-        answer = super().receive(parcel)
+    def receive(self, request: WebhookRequest) -> WebhookResponse:
+        answer = super().receive(request)
         try:
             get_scheme("timestamped").verify(
-                parcel.body,
-                parcel.headers[HEADER],
+                request.body,
+                request.headers[HEADER],
                 [self.secret],
                 now=time.time(),
                 tolerance=self.tolerance,
@@ -45,13 +45,13 @@ class RealShop(Shop):
         self.secret = self.register(client)["secret"]
 
 
-def signed_at(parcel: Parcel) -> int:
-    return int(parcel.headers[HEADER].split(",")[0].removeprefix("t="))
+def signed_at(request: WebhookRequest) -> int:
+    return int(request.headers[HEADER].split(",")[0].removeprefix("t="))
 
 
 def deliver(shop: Shop, *, sign_with: SignWith = "auto", ahead: float = DAY) -> Sandbox:
     """Deliver one event while the virtual clock is ahead of the real one."""
-    sandbox = Sandbox(courier=shop.receive, sign_with=sign_with, start=time.time() + ahead)
+    sandbox = Sandbox(sender=shop.receive, sign_with=sign_with, start=time.time() + ahead)
     with sandbox, client_of(sandbox) as client:
         if isinstance(shop, RealShop):
             shop.open(client)
@@ -66,10 +66,10 @@ def test_signature_carries_the_virtual_time_of_the_attempt(
     client: httpx.Client, sandbox: Sandbox, shop: Shop
 ) -> None:
     shop.register(client)
-    shop.default = Reply(500)
+    shop.default = WebhookResponse(500)
     client.post("/customers")
     sandbox.advance(60)
-    times = [signed_at(parcel) for parcel in shop.parcels]
+    times = [signed_at(request) for request in shop.requests]
     assert times == [attempt["at"] for attempt in sandbox.deliveries()[0]["attempts"]]
     assert times[1] - times[0] == 60
 
@@ -80,10 +80,10 @@ def test_signature_is_made_with_the_endpoints_secret(
     endpoint = shop.register(client)
     client.post("/customers")
     sandbox.advance(0)
-    (parcel,) = shop.parcels
+    (request,) = shop.requests
     get_scheme("timestamped").verify(
-        parcel.body,
-        parcel.headers[HEADER],
+        request.body,
+        request.headers[HEADER],
         [endpoint["secret"]],
         now=sandbox.clock()["now"],
         tolerance=0,
@@ -95,18 +95,21 @@ def test_shop_on_a_real_clock_takes_deliveries_after_a_jump() -> None:
     sandbox = deliver(shop)
     (delivery,) = sandbox.deliveries()
     assert (delivery["status"], len(delivery["attempts"])) == ("delivered", 1)
-    assert [abs(signed_at(parcel) - time.time()) < 60 for parcel in shop.parcels] == [False, True]
+    assert [abs(signed_at(request) - time.time()) < 60 for request in shop.requests] == [
+        False,
+        True,
+    ]
 
 
 def test_endpoint_on_a_real_clock_is_asked_once_only() -> None:
     shop = RealShop()
-    with Sandbox(courier=shop.receive) as sandbox, client_of(sandbox) as client:
+    with Sandbox(sender=shop.receive) as sandbox, client_of(sandbox) as client:
         shop.open(client)
         sandbox.advance(DAY)
         for _ in range(3):
             client.post("/customers")
         sandbox.advance(0)
-        assert len(shop.parcels) == 4
+        assert len(shop.requests) == 4
 
 
 def test_wrong_secret_stays_a_failure() -> None:
@@ -117,19 +120,22 @@ def test_wrong_secret_stays_a_failure() -> None:
     assert (delivery["status"], delivery["attempts"][0]["status_code"]) == ("pending", 400)
 
 
-@pytest.mark.parametrize("answer", [Reply(500), Reply(400, body="no such order"), Reply(200)])
-def test_other_answers_are_taken_at_their_word(answer: Reply) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [WebhookResponse(500), WebhookResponse(400, body="no such order"), WebhookResponse(200)],
+)
+def test_other_answers_are_taken_at_their_word(answer: WebhookResponse) -> None:
     shop = Shop()
     shop.default = answer
     deliver(shop)
-    assert len(shop.parcels) == 1
+    assert len(shop.requests) == 1
 
 
 def test_clocks_that_agree_are_not_doubted() -> None:
     shop = Shop()
     shop.default = INVALID
     deliver(shop, ahead=0)
-    assert len(shop.parcels) == 1
+    assert len(shop.requests) == 1
 
 
 @pytest.mark.parametrize(("sign_with", "real"), [("virtual", False), ("wall", True)])
@@ -137,19 +143,19 @@ def test_time_can_be_chosen(sign_with: SignWith, real: bool) -> None:
     shop = Shop()
     shop.default = INVALID
     deliver(shop, sign_with=sign_with)
-    (parcel,) = shop.parcels
-    assert (abs(signed_at(parcel) - time.time()) < 60) is real
+    (request,) = shop.requests
+    assert (abs(signed_at(request) - time.time()) < 60) is real
 
 
 def test_body_scheme_signs_the_body_alone(shop: Shop) -> None:
     with (
-        Sandbox(courier=shop.receive, signature_scheme="body") as sandbox,
+        Sandbox(sender=shop.receive, signature_scheme="body") as sandbox,
         client_of(sandbox) as client,
     ):
         endpoint = shop.register(client)
         client.post("/customers")
         sandbox.advance(0)
-    (parcel,) = shop.parcels
+    (request,) = shop.requests
     get_scheme("body").verify(
-        parcel.body, parcel.headers[HEADER], [endpoint["secret"]], now=0, tolerance=0
+        request.body, request.headers[HEADER], [endpoint["secret"]], now=0, tolerance=0
     )

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from flask_paysafer.sandbox import Parcel, Reply
-from flask_paysafer.sandbox.courier import HttpCourier, link_problem
+from flask_paysafer.sandbox import WebhookRequest, WebhookResponse
+from flask_paysafer.sandbox.sender import HttpSender, link_problem
 
 Serve = Callable[[socket.socket], None]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -33,8 +33,8 @@ def listening(serve: Serve) -> Iterator[str]:
         thread.join(10)
 
 
-def send(url: str, **options: float) -> Reply:
-    return HttpCourier(**options)(Parcel(url, {"X-Test": "1"}, b"{}"))  # type: ignore[arg-type]  # only timeout is given
+def send(url: str, **options: float) -> WebhookResponse:
+    return HttpSender(**options)(WebhookRequest(url, {"X-Test": "1"}, b"{}"))  # type: ignore[arg-type]  # only timeout is given
 
 
 def test_posts_the_body_and_the_headers() -> None:
