@@ -16,6 +16,8 @@ from .faults import drop_connections, wipe_queue
 from .shop import Settings, set_up
 from .verdict import Verdict, judge
 
+pytestmark = pytest.mark.slow
+
 
 def run(plan: Plan, settings: Settings, *faults: Fault) -> Verdict:
     """Attack a shop and say what became of its events."""

@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,8 @@ from flask_paysafer import Event
 from flask_paysafer.money import Money
 from flask_paysafer.sandbox import Sandbox
 from tests.checkout.shop import CHALLENGE, DECLINED, GOOD, PAGE, Killed, Shop
+
+pytestmark = pytest.mark.slow
 
 CREATE = {"method": "POST", "path": "/v1/payments"}
 SECONDS = (2, 31, 700, 5_000, 30 * 3600)

@@ -16,6 +16,8 @@ from flask_paysafer.sandbox import Sandbox
 from tests.checkout.conftest import MakeShop
 from tests.checkout.shop import PAGE, Shop, hidden_fields
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def worker(sandbox: Sandbox, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:

@@ -20,6 +20,8 @@ from flask_paysafer.client import AsyncPaySaferClient, PaySaferClient
 from .driving import SECRET_KEY
 from .servers import echo, serve
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

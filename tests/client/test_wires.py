@@ -30,6 +30,8 @@ from .driving import SECRET_KEY
 from .recording import Recorder
 from .servers import Request, echo, response, serve
 
+pytestmark = pytest.mark.slow
+
 Call = Callable[..., Any]
 PAYMENT = b'{"id": "pay_1", "object": "payment", "amount": 15000, "currency": "aed"}'
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+pytestmark = pytest.mark.slow
+
 KEYS = {
     "PAYSAFER_API_BASE": "http://127.0.0.1:9/v1",
     "PAYSAFER_SECRET_KEY": "sk_test_somebodyelse",

@@ -14,6 +14,8 @@ from example_app.visitor import Form, Visitor
 from flask_paysafer import PaySaferClient
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 
 def open_checkout(visitor: Visitor, coffee: str = "al-fahidi") -> tuple[httpx.Response, Form]:
     """Put a bag into the basket and go to where the card is asked for."""

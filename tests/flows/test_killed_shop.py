@@ -22,6 +22,8 @@ from flask_paysafer.sandbox import Sandbox
 from tests.example_app.test_shop import open_checkout, order_of
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -12,6 +12,8 @@ from flask_paysafer import Webhook
 from tests.flows.several_accounts import NAMES, Company
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def company(tmp_path: Path) -> Iterator[Company]:

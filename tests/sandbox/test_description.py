@@ -20,6 +20,8 @@ from flask_paysafer.sandbox.engine import LIMITS
 from flask_paysafer.sandbox.fields import EVENT_TYPES
 from flask_paysafer.sandbox.routes import ROUTES, Route
 
+pytestmark = pytest.mark.slow
+
 KEY = {"Authorization": "Bearer sk_test_acmeshop1"}
 BOUNDED = settings(
     max_examples=15,

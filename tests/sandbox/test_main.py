@@ -20,6 +20,8 @@ from flask_paysafer.sandbox.description import describe
 
 from .conftest import pay
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 20
 
 

@@ -12,6 +12,8 @@ from flask_paysafer.errors import SignatureVerificationError
 
 from .mutations import BODY, GENUINE, NOW, SECRET, damaged
 
+pytestmark = pytest.mark.slow
+
 RETIRED = "whsec_9fJkQ2mXv7Lr4TzPb6Nc8Wd3Hs5Gy1Ea"
 SCHEME = signing.TimestampedScheme()
 

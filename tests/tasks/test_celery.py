@@ -20,6 +20,8 @@ from tests.waiting import wait_for
 
 from .shops import ContextTask, make_app, make_celery, post, state_of
 
+pytestmark = pytest.mark.slow
+
 BROKERS = {"rabbitmq": "PAYSAFER_TEST_RABBITMQ_URL", "redis": "PAYSAFER_TEST_REDIS_URL"}
 
 

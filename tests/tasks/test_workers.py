@@ -21,6 +21,8 @@ from tests.waiting import wait_for
 from .shops import make_celery, post, state_of
 from .test_celery import BROKERS, remove_queue
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 
 

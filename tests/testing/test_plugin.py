@@ -5,6 +5,8 @@ import pytest
 
 from .merchant import PLUGIN, Run
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 

@@ -11,6 +11,8 @@ import flask_paysafer
 from .merchant import plugin_options
 from .walkthrough import File, steps
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 PAGE = Path(flask_paysafer.__file__).parents[1] / "docs" / "testing.md"

@@ -18,6 +18,8 @@ from tests.waiting import wait_for
 from .merchant import plugin_options
 from .walkthrough import File, Reader, appears, steps
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = Path(flask_paysafer.__file__).parents[1]
 PAGE = PACKAGE / "docs" / "tutorial.md"
 SECONDS = 60

@@ -11,6 +11,8 @@ from tests.signing.mutations import damaged
 
 from .door_app import Door, event_body, sign
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("seed", range(3))
 def test_damaged_requests_get_one_answer_and_leave_no_trace(seed: int) -> None:

@@ -23,6 +23,8 @@ from flask_paysafer.config import load_config
 from .door_app import PATH, SECRET, event_body, sign
 from .served_app import LIMIT
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 WAIT = 20
 """Seconds after which a server that does not answer has failed the test."""

@@ -24,6 +24,8 @@ from tests.webhooks.door_app import OLD_SECRET, SECRET
 from . import shops
 from .shops import Spoil, make_shop, served
 
+pytestmark = pytest.mark.slow
+
 unused = Speaker(urlsplit("http://127.0.0.1:9"), timeout=1)
 
 

@@ -4,6 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def peak(payments: int, folder: Path) -> int:
     """Return the most memory that a reconcile of so many payments had, in kilobytes."""

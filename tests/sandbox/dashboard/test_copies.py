@@ -20,6 +20,8 @@ from tests.testing.merchant import Run
 from ..conftest import pay
 from ..shop import Shop
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 CARD = {"exp_month": 12, "exp_year": 2040, "cvc": "123"}
