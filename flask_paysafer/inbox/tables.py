@@ -8,6 +8,9 @@
 - ``paysafer_checkout``: one row per order that a customer has tried to pay
 - ``paysafer_checkout_attempt``: one row per try
 - ``paysafer_fact``: what ``reconcile`` found at the API that no event had told of
+- ``paysafer_subscription``: one row per subscription
+- ``paysafer_subscription_period``: one row per period that began
+- ``paysafer_saved_card``: the cards that customers left with PaySafer, with their consent
 - ``paysafer_schema``: the version of these tables
 
 Rules of this file: times are integers, UTC milliseconds, from the database's own
@@ -60,6 +63,9 @@ class Tables:
     checkout: Table
     checkout_attempt: Table
     fact: Table
+    subscription: Table
+    subscription_period: Table
+    saved_card: Table
     schema: Table
 
     def all(self) -> list[Table]:
@@ -81,6 +87,9 @@ def tables_in(metadata: MetaData) -> Tables:
         checkout=_once(metadata, "paysafer_checkout", _checkout),
         checkout_attempt=_once(metadata, "paysafer_checkout_attempt", _checkout_attempt),
         fact=_once(metadata, "paysafer_fact", _fact),
+        subscription=_once(metadata, "paysafer_subscription", _subscription),
+        subscription_period=_once(metadata, "paysafer_subscription_period", _subscription_period),
+        saved_card=_once(metadata, "paysafer_saved_card", _saved_card),
         schema=_once(metadata, "paysafer_schema", _schema),
     )
 
@@ -244,6 +253,86 @@ def _fact(metadata: MetaData) -> Table:
         Column("seen_at", BigInteger, nullable=False),
         Column("stands", Boolean, nullable=False),
         Column("event_key", BigInteger),
+    )
+
+
+def _subscription(metadata: MetaData) -> Table:
+    account = Column("account", _exact(64), primary_key=True)
+    due_at = Column("due_at", BigInteger)
+    is_planned = due_at.is_not(None)
+    return Table(
+        "paysafer_subscription",
+        metadata,
+        account,
+        Column("reference", _exact(200), primary_key=True),
+        Column("plan", _exact(64), nullable=False),
+        Column("next_plan", _exact(64)),
+        Column("customer", _exact(255), nullable=False),
+        Column("payment_method", _exact(255), nullable=False),
+        Column("details", Text, nullable=False),
+        Column("given", _exact(64), nullable=False),
+        Column("state", _exact(16), nullable=False),
+        Column("anchor_at", BigInteger, nullable=False),
+        Column("first_number", Integer, nullable=False),
+        Column("every", _exact(16), nullable=False),
+        Column("zone", _exact(64), nullable=False),
+        Column("currency", _exact(3)),
+        # By the application's clock, as all that follows but held_until.
+        due_at,
+        Column("next_charge_at", BigInteger),
+        Column("cancel_at", BigInteger),
+        Column("created_at", BigInteger, nullable=False),
+        Column("canceled_at", BigInteger),
+        Column("fence", Integer, nullable=False),
+        Column("held_until", BigInteger),
+        Index(
+            "paysafer_subscription_due",
+            account,
+            due_at,
+            postgresql_where=is_planned,
+            sqlite_where=is_planned,
+        ),
+    )
+
+
+def _subscription_period(metadata: MetaData) -> Table:
+    return Table(
+        "paysafer_subscription_period",
+        metadata,
+        Column("account", _exact(64), primary_key=True),
+        Column("reference", _exact(200), primary_key=True),
+        Column("number", Integer, primary_key=True, autoincrement=False),
+        Column("start_at", BigInteger, nullable=False),
+        Column("end_at", BigInteger, nullable=False),
+        Column("state", _exact(16), nullable=False),
+        Column("amount", BigInteger),
+        Column("currency", _exact(3)),
+        Column("details", Text),
+        Column("payment_id", _exact(255)),
+        Column("attempts", Integer, nullable=False),
+        Column("reason", _exact(64)),
+        # When the first attempt was declined, when the next one is due, and when dunning ends.
+        Column("declined_at", BigInteger),
+        Column("retry_at", BigInteger),
+        Column("ends_at", BigInteger),
+        Column("needs_customer", Boolean, nullable=False),
+    )
+
+
+def _saved_card(metadata: MetaData) -> Table:
+    return Table(
+        "paysafer_saved_card",
+        metadata,
+        Column("account", _exact(64), primary_key=True),
+        Column("customer", _exact(255), primary_key=True),
+        Column("payment_method", _exact(255), primary_key=True),
+        Column("brand", String(32)),
+        Column("last4", String(4)),
+        Column("exp_month", Integer),
+        Column("exp_year", Integer),
+        Column("consent", Text),
+        Column("saved_at", BigInteger, nullable=False),
+        Column("removed_at", BigInteger),
     )
 
 

@@ -7,7 +7,7 @@ once for each period; the sum that it returned is stored and never asked for aga
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -42,16 +42,20 @@ class Charge:
     metadata: Mapping[str, str] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.amount, Money):
-            raise TypeError(f"Charge(amount=…) is Money, not {type(self.amount).__name__}.")
+        amount: Any = self.amount
+        if not isinstance(amount, Money):
+            raise TypeError(f"Charge(amount=…) is Money, not {type(amount).__name__}.")
         if self.amount.amount <= 0:
             raise ValueError(
                 f"A period can't cost {self.amount}: a charge is above zero. Return None from the "
                 "plan where nothing is due."
             )
-        for name, value in (self.metadata or {}).items():
-            if not isinstance(name, str) or not isinstance(value, str):
-                raise TypeError("Charge(metadata=…) is a mapping of strings to strings.")
+        if not all(isinstance(one, str) for pair in _pairs(self.metadata) for one in pair):
+            raise TypeError("Charge(metadata=…) is a mapping of strings to strings.")
+
+
+def _pairs(metadata: Mapping[Any, Any] | None) -> Iterable[tuple[Any, Any]]:
+    return (metadata or {}).items()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +80,7 @@ class Plan:
         result: Any = self.function(*arguments)
         if result is not None and not isinstance(result, Charge):
             raise TypeError(
-                f"The plan {self.name!r} must return a Charge or None, not "
-                f"{type(result).__name__}."
+                f"The plan {self.name!r} must return a Charge or None, not {type(result).__name__}."
             )
         return result
 
@@ -135,14 +138,14 @@ def _is_same(one: PlanFunction, other: PlanFunction) -> bool:
     return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
 
 
-def _checked_name(name: str) -> str:
+def _checked_name(name: Any) -> str:
     is_name = isinstance(name, str) and name.isprintable() and name == name.strip()
     if not is_name or not 0 < len(name) <= _LONGEST_NAME:
         raise ConfigurationError(
             f"A plan's name has 1 to {_LONGEST_NAME} printable characters and no space around "
             f"them, unlike {name!r:.80}."
         )
-    return name
+    return str(name)
 
 
 def _zone(tz: str) -> ZoneInfo:
@@ -155,7 +158,7 @@ def _zone(tz: str) -> ZoneInfo:
         ) from None
 
 
-def _retries(retry_after: Sequence[str]) -> tuple[Interval, ...]:
+def _retries(retry_after: Any) -> tuple[Interval, ...]:
     if isinstance(retry_after, str) or not isinstance(retry_after, Sequence):
         raise ConfigurationError(
             f"retry_after={retry_after!r:.60} is not a sequence of intervals, such as "

@@ -13,7 +13,7 @@ import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal, cast
+from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
 from ..errors import ConfigurationError
@@ -40,7 +40,7 @@ class Interval:
     unit: Unit
 
     @classmethod
-    def parse(cls, text: str, *, name: str, hours: bool = False) -> Interval:
+    def parse(cls, text: Any, *, name: str, hours: bool = False) -> Interval:
         """Return the interval that ``text`` names, such as ``"1 month"`` or ``"3 days"``.
 
         :param name: The argument, for messages.
@@ -54,7 +54,7 @@ class Interval:
                 f"{name}={text!r:.40} is not an interval. Write a whole number from 1 on and "
                 f'{units}, such as "1 month" or "3 days".'
             )
-        return cls(int(found[1]), cast(Unit, found[2]))
+        return cls(int(found[1]), cast("Unit", found[2]))
 
     def __str__(self) -> str:
         return f"{self.count} {self.unit}{'s' if self.count > 1 else ''}"

@@ -158,6 +158,9 @@ class TestDatabaseOfVersion1:
             "made the table paysafer_checkout",
             "made the table paysafer_checkout_attempt",
             "made the table paysafer_fact",
+            "made the table paysafer_subscription",
+            "made the table paysafer_subscription_period",
+            "made the table paysafer_saved_card",
             "upgraded the tables to version 2",
         ]
         assert make_tables(engine, tables) == []
