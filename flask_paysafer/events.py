@@ -18,7 +18,38 @@ from .idempotency import idempotency_key
 from .profile import EVENT_TYPES
 from .resources import Resource, parse
 
-__all__ = ["EVENT_TYPES", "MAX_DEPTH", "Event", "read_json"]
+__all__ = [
+    "EVENT_TYPES",
+    "LOCAL_EVENT_TYPES",
+    "LOCAL_ID",
+    "MAX_DEPTH",
+    "Event",
+    "is_local_type",
+    "read_json",
+]
+
+LOCAL_EVENT_TYPES: tuple[str, ...] = (
+    "checkout.authorised",
+    "checkout.paid",
+    "checkout.expired",
+    "subscription.started",
+    "subscription.renewed",
+    "subscription.past_due",
+    "subscription.action_required",
+    "subscription.canceled",
+)
+"""The types of the events that this extension writes itself."""
+
+LOCAL_ID = "local_"
+"""How the ids of local events begin, which PaySafer's never do."""
+
+_LOCAL_FAMILIES = ("checkout.", "subscription.")
+
+
+def is_local_type(event_type: str) -> bool:
+    """Whether events of this type are written here and never come from PaySafer."""
+    return event_type.startswith(_LOCAL_FAMILIES)
+
 
 _NAME = re.compile(r"[!-~]{1,255}")
 _TEXT_OR_NOTHING = (str, type(None))
@@ -27,9 +58,9 @@ _LAST_SECOND = 253_402_300_799  # of the year 9999, the last one that datetime k
 
 
 class Event(Resource):
-    """Something that happened at PaySafer. ``data`` is the object as it was then."""
+    """Something that happened at PaySafer, or here. ``data`` is the object as it was then."""
 
-    __slots__ = ("_retrieve",)
+    __slots__ = ("_account", "_local", "_retrieve")
 
     type: str
     """Such as ``payment.completed``; may be one that this version doesn't know."""
@@ -65,6 +96,24 @@ class Event(Resource):
         though the handler may run twice.
         """
         return idempotency_key(self["id"], *parts)
+
+    @property
+    def local(self) -> bool:
+        """Whether this extension wrote the event itself, such as ``subscription.renewed``."""
+        return getattr(self, "_local", False)
+
+    @property
+    def account(self) -> str | None:
+        """The name of the extension that it belongs to, ``"paysafer"`` unless you chose another.
+
+        None for an event that is not from an inbox, as :meth:`Webhook.verify` returns it.
+        """
+        return getattr(self, "_account", None)
+
+    def set_origin(self, account: str, *, local: bool = False) -> None:
+        """Note which account's inbox the event is from, and whether it was written there."""
+        self._account = account
+        self._local = local
 
     def bind(self, retrieve: Callable[[Event], Resource]) -> None:
         """Let :meth:`refresh` get the object through ``retrieve``."""

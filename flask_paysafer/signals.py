@@ -52,6 +52,30 @@ dispute_created = for_type("dispute.created")
 dispute_resolved = for_type("dispute.resolved")
 """A dispute was decided; ``event.data.outcome`` is ``won`` or ``lost``."""
 
+checkout_authorised = for_type("checkout.authorised")
+"""A card was authorised for an order that is captured later. A local event."""
+
+checkout_paid = for_type("checkout.paid")
+"""An order was paid, sent once, whether the page or a webhook learnt of it first. A local event."""
+
+checkout_expired = for_type("checkout.expired")
+"""An order reached its ``expires_at`` unpaid and takes no payment any more. A local event."""
+
+subscription_started = for_type("subscription.started")
+"""A subscription's first period is paid, or free. A local event."""
+
+subscription_renewed = for_type("subscription.renewed")
+"""A later period is paid, or free. A local event."""
+
+subscription_past_due = for_type("subscription.past_due")
+"""A period's payment was declined for the first time. A local event."""
+
+subscription_action_required = for_type("subscription.action_required")
+"""A period can only be paid by the customer: ``event.data.payment_url``. A local event."""
+
+subscription_canceled = for_type("subscription.canceled")
+"""A subscription has ended. A local event."""
+
 event_received = _signals.signal("event-received")
 """Sent once for each new event, after it was stored and before handlers run.
 
@@ -65,9 +89,9 @@ event_processed = _signals.signal("event-processed")
 event_failed = _signals.signal("event-failed")
 """Sent after a handler raised and the failure was stored.
 
-Receivers get ``event``, ``handler`` (its name), ``attempt`` (from 1) and
-``error``. With Celery it is sent once the attempts are used up. For reporting
-only: retrying is the inbox's work.
+Receivers get ``event``, ``handler`` (its name), ``attempt`` (from 1), ``error`` and
+``final``: False while this extension tries again by itself. For reporting only:
+retrying is the inbox's work.
 """
 
 webhook_rejected = _signals.signal("webhook-rejected")

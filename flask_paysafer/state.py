@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .checkout.orders import CheckoutOrder
     from .checkout.service import Checkout
     from .client import AsyncPaySaferClient, PaySaferClient
+    from .inbox.local import LocalEvents
     from .inbox.store import Inbox
     from .webhooks.runner import Backlog, Dispatcher, EventRun, OneHandler
 
@@ -108,6 +109,11 @@ class AppState:
     def dispatcher(self) -> Dispatcher:
         """Takes stored events to their handlers, as ``PAYSAFER_DISPATCH`` says."""
         return self._once("dispatcher", self._make_dispatcher)
+
+    @property
+    def local_events(self) -> LocalEvents:
+        """Writes events of our own, such as ``subscription.renewed``."""
+        return self._once("local_events", self._make_local_events)
 
     @property
     def one_handler(self) -> OneHandler:
@@ -193,7 +199,7 @@ class AppState:
             )
         from .webhooks.runner import InlineDispatcher
 
-        return InlineDispatcher(self.event_run, self.inbox)
+        return InlineDispatcher(self.event_run, self.inbox, self.backlog)
 
     def _make_one_handler(self) -> OneHandler:
         from .webhooks.runner import OneHandler
@@ -209,6 +215,19 @@ class AppState:
             self.inbox,
             max_attempts=config.handler_max_attempts,
             retry_base=config.handler_retry_base if config.dispatch == "celery" else None,
+            local_retry_base=config.handler_retry_base,
+        )
+
+    def _make_local_events(self) -> LocalEvents:
+        from .inbox.local import LocalEvents
+
+        run = self.event_run
+        return LocalEvents(
+            self.inbox,
+            livemode=self.config.livemode,
+            is_wanted=run.jobs.wants,
+            announce=run.announce,
+            handle=self.dispatcher.handle_local,
         )
 
     def _make_checkout(self) -> Checkout:

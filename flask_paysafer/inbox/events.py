@@ -23,6 +23,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
+    func,
     insert,
     null,
     or_,
@@ -54,17 +55,33 @@ def is_unvisited(event: Table) -> ColumnElement[bool]:
     return or_(event.c.visited_until.is_(None), event.c.visited_until <= now_ms())
 
 
+def is_next_in_sequence(event: Table) -> ColumnElement[bool]:
+    """Whether no earlier local event of the same object is still to be handled.
+
+    Not part of a claim's own condition, for MySQL updates no table that the condition
+    reads. It need not be: an object's events are stored one after the other, so what
+    has become next stays next.
+    """
+    earlier = event.alias("earlier")
+    is_waiting = exists().where(
+        earlier.c.sequence == event.c.sequence,
+        earlier.c.key < event.c.key,
+        earlier.c.state.in_(("pending", "processing")),
+    )
+    return or_(event.c.sequence.is_(None), ~is_waiting)
+
+
 def reading(event: Table) -> Select[Any]:
     """Return the query for what :func:`stored_in` needs."""
-    columns = ("key", "fence", "attempts", "account", "event_id", "payload", "encrypted")
-    return select(*[event.c[name] for name in columns])
+    columns = "key fence attempts account event_id sequence payload encrypted"
+    return select(*[event.c[name] for name in columns.split()])
 
 
 def stored_in(row: Any, seal: Seal) -> Stored:
     """Return the claimed event in a row."""
     payload = seal.try_open(row.payload, encrypted=row.encrypted)
     claim = Claim(row.key, row.fence, row.attempts)
-    return Stored(claim, row.account, row.event_id, payload)
+    return Stored(claim, row.account, row.event_id, payload, local=row.sequence is not None)
 
 
 class Claims:
@@ -99,6 +116,15 @@ class Claims:
         )
         self._read = reading(event).where(is_key)
         self._state = select(event.c.state).where(is_key)
+        self._is_next = select(event.c.key).where(is_key, is_next_in_sequence(event))
+        later = event.alias("later")
+        self._next_in_sequence = select(func.min(later.c.key)).where(
+            is_key,
+            later.c.sequence == event.c.sequence,
+            later.c.key > event.c.key,
+            later.c.state == "pending",
+            later.c.due_at <= now_ms(),
+        )
         self._look = select(event.c.fence, event.c.attempts).where(is_key)
 
     def take(self, key: int) -> Claim | None:
@@ -138,6 +164,17 @@ class Claims:
                 return None
             row = connection.execute(self._read, {"event_key": key}).one()
         return stored_in(row, self._seal)
+
+    def is_next_in_sequence(self, key: int) -> bool:
+        """Whether no earlier local event of the same object is still to be handled."""
+        with self._database.connected() as connection:
+            return connection.scalar(self._is_next, {"event_key": key}) is not None
+
+    def next_in_sequence(self, key: int) -> int | None:
+        """Return the local event of the same object that is due after this one."""
+        with self._database.connected() as connection:
+            found: int | None = connection.scalar(self._next_in_sequence, {"event_key": key})
+        return found
 
     def make_due(self, key: int) -> None:
         """Make an event due now that waits, is failed or was ignored, with all its attempts."""
@@ -222,6 +259,7 @@ class Batches:
         due: Select[tuple[int]] = (
             select(event.c.key)
             .where(event.c.due_at <= now_ms(), event.c.account == account, is_unvisited(event))
+            .where(is_next_in_sequence(event))
             .order_by(event.c.due_at)
             .limit(bindparam("at_most"))
         )
@@ -392,7 +430,7 @@ class Receipts:
         given = {
             column.name: bindparam(column.name, type_=column.type)
             for column in event.c
-            if column.name not in ("key", "visited_until", "finished_at")
+            if column.name not in ("key", "visited_until", "finished_at", "sequence")
         }
         entering = postgresql.insert(event).values({**given, **self._times()})
         entered = entering.on_conflict_do_nothing().returning(event.c.key).cte("entered")
@@ -472,6 +510,9 @@ class Ledger:
             update(event)
             .where(held)
             .values(state="pending", due_at=now_ms() + bindparam("wait_ms"))
+        )
+        self._ignore = (
+            update(event).where(held).values(state="ignored", due_at=None, note=bindparam("why"))
         )
         self._take_back = self._postpone.values(attempts=event.c.attempts - 1)
         self._note_failure = insert(tables.failure).values(failed_at=now_ms())
@@ -561,6 +602,11 @@ class Ledger:
         entered = entering.returning(run.c.event_key).cte("entered")
         closed = self._closing.returning(event.c.key).cte("closed")
         return Prepared(select(exists(entered.select()) & exists(closed.select())))
+
+    def ignore(self, claim: Claim, why: str) -> None:
+        """Let nothing be done about the event, for nobody wants it; it can be replayed."""
+        with self._database.single_write() as connection:
+            connection.execute(self._ignore, {**_held(claim), "why": why})
 
     def close_idle(self, claim: Claim) -> bool:
         """Mark an event done that waits or has failed, and that nobody has claimed since."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from ..errors import PayloadUnreadableError
 from ..events import Event
 
 State = Literal["pending", "processing", "done", "failed", "ignored", "quarantined"]
@@ -67,11 +68,32 @@ class Stored(NamedTuple):
     event_id: str
     payload: bytes | None
     """None where no key that is set can decrypt it."""
+    local: bool = False
+    """Whether it was written here and not received."""
+
+    def read(self) -> Event:
+        """Return the event in the payload.
+
+        :raises InvalidPayloadError: if it is none.
+        :raises PayloadUnreadableError: if no key that is set can decrypt it.
+        """
+        if self.payload is None:
+            raise PayloadUnreadableError(
+                "The payload is encrypted with a key that is not among those set. It is kept as "
+                "it is: set the key again, behind the present one, and replay the event"
+            )
+        event = Event.from_json(self.payload)
+        event.set_origin(self.account, local=self.local)
+        return event
 
 
 def object_id_of(event: Event) -> str | None:
     """Return the id of the event's object, if it is one that every database can hold."""
-    found = event.data.get("id")
+    return printable_id(event.data.get("id"))
+
+
+def printable_id(found: object) -> str | None:
+    """Return an id as every database can hold it, or None."""
     return found[:255] if isinstance(found, str) and found.isprintable() else None
 
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from copy import copy
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Connection, and_, bindparam, select, update
 
 from ..errors import InboxUnavailableError, PayloadUnreadableError
 from ..events import Event
@@ -22,7 +22,7 @@ from .maintenance import Upkeep
 from .ordering import Watermarks
 from .queries import Browser
 from .reconciliation import Fact, Facts
-from .records import Claim, Mark, Recorded, State, object_id_of
+from .records import Claim, Mark, Recorded, State, object_id_of, printable_id
 from .tables import NEVER
 
 logger = logging.getLogger(__name__)
@@ -86,6 +86,7 @@ class Inbox:
         :param ignored: Why nothing is to be done about it; None for an event to handle.
         :raises InboxUnavailableError: if the database can't be used; nothing was stored.
         """
+        event.set_origin(self.account)
         state, due_in = self._fresh if ignored is None else _IGNORED
         row = self._row(
             payload, event.id, state, due_in, note=ignored, verified_with=verified_with
@@ -97,6 +98,44 @@ class Inbox:
             return known._replace(state="pending") if is_wanted_now else known
         claim = Claim(received, 1, 1) if state == "processing" else None
         return Recorded(received, event.id, "pending" if claim else state, is_new=True, claim=claim)
+
+    def store_local(
+        self,
+        connection: Connection,
+        event: Event,
+        payload: bytes,
+        *,
+        sequence: str,
+        ignored: str | None,
+    ) -> int | None:
+        """Store an event that is written here, in the caller's transaction.
+
+        :param sequence: Events of one sequence are handled one after the other.
+        :param ignored: Why nothing is to be done about it; None for an event to handle.
+        :returns: The row's key; None if the event is stored already.
+        """
+        state, due_in = ("pending", 0) if ignored is None else _IGNORED
+        row = self._row(payload, event.id, state, due_in, note=ignored, verified_with=None) | {
+            "type": event.type,
+            "object_id": printable_id(event.data.get("reference")),
+            "created": event.created,
+            "sequence": sequence,
+        }
+        key: int | None = self._receipts.insert(connection, row)
+        if key is None and self._rename_received(connection, event.id):
+            key = self._receipts.insert(connection, row)
+        return key
+
+    def _rename_received(self, connection: Connection, event_id: str) -> bool:
+        """Make room where an event with a local event's id was received, and stored as ignored."""
+        table = self.database.tables.event
+        is_received = and_(
+            table.c.account == self.account,
+            table.c.event_id == event_id,
+            table.c.sequence.is_(None),
+        )
+        renamed = update(table).where(is_received).values(event_id=f"received_{event_id}")
+        return connection.execute(renamed).rowcount == 1
 
     def _row(
         self,

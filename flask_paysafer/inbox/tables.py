@@ -40,11 +40,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised with every change of these tables; :mod:`.migrations` brings older ones up to it.
 
 Version 1 had neither the checkout's tables nor the facts, nor visits, and its index of
-unfinished events was on the state.
+unfinished events was on the state. Version 2 had no local events.
 """
 
 NEVER = 2**62
@@ -118,7 +118,9 @@ def _body() -> TypeEngine[bytes]:
 def _event(metadata: MetaData) -> Table:
     due_at = Column("due_at", BigInteger)
     account = Column("account", _exact(64), nullable=False)
+    sequence = Column("sequence", _exact(32))
     unfinished = due_at.is_not(None)
+    is_local = sequence.is_not(None)
     return Table(
         "paysafer_event",
         metadata,
@@ -135,6 +137,7 @@ def _event(metadata: MetaData) -> Table:
         Column("attempts", Integer, nullable=False),
         Column("received_at", BigInteger, nullable=False),
         Column("finished_at", BigInteger),
+        sequence,
         Column("digest", _exact(64), nullable=False),
         Column("verified_with", _exact(64)),
         Column("note", String(255)),
@@ -148,6 +151,12 @@ def _event(metadata: MetaData) -> Table:
             due_at,
             postgresql_where=unfinished,
             sqlite_where=unfinished,
+        ),
+        Index(
+            "paysafer_event_sequence",
+            sequence,
+            postgresql_where=is_local,
+            sqlite_where=is_local,
         ),
     )
 

@@ -204,3 +204,7 @@ class CeleryDispatcher:
             return "busy"
         self._publisher.publish(key)
         return "queued"
+
+    def handle_local(self, key: int) -> None:
+        """Tell a worker of a local event."""
+        self._publisher.publish(key)

@@ -19,7 +19,7 @@ from flask import Flask
 
 from .. import signals
 from ..errors import ConfigurationError
-from ..events import EVENT_TYPES, Event
+from ..events import EVENT_TYPES, LOCAL_EVENT_TYPES, Event, is_local_type
 
 logger = logging.getLogger(__name__)
 
@@ -196,6 +196,9 @@ class HandlerRegistry:
         return len(self._handlers)
 
 
+_KNOWN_TYPES = (*EVENT_TYPES, *LOCAL_EVENT_TYPES)
+
+
 def _checked_patterns(types: Iterable[Any], *, unknown_ok: bool) -> tuple[str, ...]:
     patterns = tuple(types)
     if not patterns or not all(isinstance(pattern, str) for pattern in patterns):
@@ -212,7 +215,7 @@ def _check_pattern(pattern: str, *, unknown_ok: bool) -> None:
         raise ConfigurationError(
             f'{pattern!r} is no event type. Write "payment.completed", "payment.*" or "*".'
         )
-    if unknown_ok or any(_matches(pattern, known) for known in EVENT_TYPES):
+    if unknown_ok or any(_matches(pattern, known) for known in _KNOWN_TYPES):
         return
     raise ConfigurationError(
         f"PaySafer documents no event type {pattern!r}.{_suggestion(pattern)} "
@@ -221,8 +224,8 @@ def _check_pattern(pattern: str, *, unknown_ok: bool) -> None:
 
 
 def _suggestion(pattern: str) -> str:
-    families = [f"{known.partition('.')[0]}.*" for known in EVENT_TYPES]
-    close = difflib.get_close_matches(pattern, [*EVENT_TYPES, *families], n=1)
+    families = [f"{known.partition('.')[0]}.*" for known in _KNOWN_TYPES]
+    close = difflib.get_close_matches(pattern, [*_KNOWN_TYPES, *families], n=1)
     return f" Did you mean {close[0]!r}?" if close else f" It has: {', '.join(EVENT_TYPES)}."
 
 
@@ -311,7 +314,12 @@ class Jobs:
         return handlers + [job.name for job in self._receiver_jobs(self._receivers(event_type))]
 
     def for_event(self, event: Event) -> list[Job]:
-        """Return what to run for ``event``, in order."""
+        """Return what to run for ``event``, in order.
+
+        Nothing for one of a local type that was received, and not written here.
+        """
+        if is_local_type(event.type) and not event.local:
+            return []
         jobs = [
             Job(handler.name, _handler_call(handler.function), handler.skips_stale)
             for handler in self._registry.for_type(event.type)

@@ -14,7 +14,7 @@ from flask import Flask
 
 from .. import signals
 from ..errors import InboxUnavailableError, InvalidPayloadError, PayloadUnreadableError
-from ..events import Event
+from ..events import Event, is_local_type
 from ..inbox.records import Claim, Failure, Mark, Recorded, Stored, is_settled, object_id_of
 from ..resources import Resource
 from .handlers import HandlerRegistry, Job, Jobs, describe, fresh_context, send_robust
@@ -115,11 +115,6 @@ logger = logging.getLogger(__name__)
 Retrieve = Callable[[Event], Resource]
 """Gets an event's object as it is now, from the API."""
 
-
-UNREADABLE = PayloadUnreadableError(
-    "The payload is encrypted with a key that is not among those set. It is kept as it is: set "
-    "the key again, behind the present one, and replay the event"
-)
 
 NO_HANDLER = "(none)"
 """What stands for the handler where an event failed before any was run."""
@@ -226,7 +221,7 @@ class EventRun:
         failure = Failure(NO_HANDLER, describe(error))
         held = self._inbox.ledger.note_failures(claim, [failure], retry_in=None)
         if event is not None:
-            self._tell_failure(event, claim, NO_HANDLER, error)
+            self._tell_failure(event, claim, NO_HANDLER, error, final=True)
         return "failed" if held else "busy"
 
     def _follow(self, claim: Claim, name: str, key: int, retry_in: float | None) -> DispatchResult:
@@ -246,13 +241,19 @@ class EventRun:
         if stored is None:
             settled = is_settled(self._inbox.claims.state_of(key))
             return "done" if settled else "busy"
-        if stored.payload is None:
-            return self.give_up(stored.claim, None, UNREADABLE)
+        try:
+            event = stored.read()
+        except PayloadUnreadableError as error:
+            return self.give_up(stored.claim, None, error)
         # Its own event, and so its own idempotency keys: it may have run in part.
-        return self.run(stored.claim, Event.from_json(stored.payload), retry_in=retry_in)
+        return self.run(stored.claim, event, retry_in=retry_in)
 
     def _run_claimed(self, claim: Claim, event: Event, retry_in: float | None) -> DispatchResult:
-        todo = self._not_done(claim, self.jobs.for_event(event))
+        jobs = self.jobs.for_event(event)
+        if not jobs and is_local_type(event.type):
+            self._inbox.ledger.ignore(claim, "no handler")
+            return "unwanted"
+        todo = self._not_done(claim, jobs)
         outcome = _Outcome()
         for job, own_event in zip(todo, self._copies(event, len(todo)), strict=True):
             closes = job is todo[-1] and outcome.is_clean
@@ -272,8 +273,9 @@ class EventRun:
     def _copies(self, event: Event, count: int) -> list[Event]:
         """Return an event for each job, so that none sees what another made of it."""
         copies = [event] if count == 1 else [deepcopy(event) for _ in range(count)]
-        if self._retrieve is not None:
-            for one in copies:
+        for one in copies:
+            one.set_origin(self._inbox.account, local=event.local)
+            if self._retrieve is not None:
                 one.bind(self._retrieve)
         return copies
 
@@ -296,8 +298,7 @@ class EventRun:
         except Exception as error:
             logger.exception("Handler %s failed for event %s", job.name, event.id)
             outcome.failures.append(Failure(job.name, describe(error)))
-            if final:
-                self._tell_failure(event, claim, job.name, error)
+            self._tell_failure(event, claim, job.name, error, final=final)
 
     def _not_done(self, claim: Claim, jobs: list[Job]) -> list[Job]:
         if claim.is_first:
@@ -305,7 +306,9 @@ class EventRun:
         done = self._inbox.ledger.done_handlers(claim.key)
         return [job for job in jobs if job.name not in done]
 
-    def _tell_failure(self, event: Event, claim: Claim, handler: str, error: Exception) -> None:
+    def _tell_failure(
+        self, event: Event, claim: Claim, handler: str, error: Exception, *, final: bool
+    ) -> None:
         send_robust(
             signals.event_failed,
             self._app,
@@ -313,6 +316,7 @@ class EventRun:
             handler=handler,
             attempt=claim.attempt,
             error=error,
+            final=final,
         )
 
     def _done(self, event: Event) -> DispatchResult:
@@ -358,6 +362,7 @@ class Backlog:
     :param max_attempts: After how many an event is ``failed``.
     :param retry_base: Seconds to the first retry; None: a failed event waits to be
         delivered or replayed.
+    :param local_retry_base: The same for local events, which have no sender that retries.
     """
 
     def __init__(
@@ -367,9 +372,11 @@ class Backlog:
         *,
         max_attempts: int = 1,
         retry_base: float | None = None,
+        local_retry_base: float = 30.0,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._run = run
+        self._local_retry_base = local_retry_base
         self._inbox = inbox
         self._max_attempts = max_attempts
         self._retry_base = retry_base
@@ -379,6 +386,20 @@ class Backlog:
         """Handle one event if it is due and nobody has it."""
         stored = self._inbox.claims.take_due(key)
         return "busy" if stored is None else self.handle_claimed(stored)
+
+    def handle_local(self, key: int) -> None:
+        """Handle a local event now, and those of the same object that waited for it.
+
+        Whatever fails is left to the sweep.
+        """
+        following: int | None = key
+        try:
+            while following is not None and self._inbox.claims.is_next_in_sequence(following):
+                if self.handle(following) == "busy":
+                    return
+                following = self._inbox.claims.next_in_sequence(following)
+        except InboxUnavailableError as error:
+            logger.warning("A local event (row %d) waits for the next sweep: %s", key, error)
 
     def handle_batch(self, at_most: int) -> list[tuple[int, DispatchResult]]:
         """Claim and handle what waits, the longest waiting first.
@@ -419,20 +440,19 @@ class Backlog:
     def handle_claimed(self, stored: Stored) -> DispatchResult:
         """Run the handlers of a claimed event that are not yet done."""
         claim = stored.claim
-        if stored.payload is None:
-            return self._run.give_up(claim, None, UNREADABLE)
         try:
-            event = Event.from_json(stored.payload)
-        except InvalidPayloadError as error:
+            event = stored.read()
+        except (InvalidPayloadError, PayloadUnreadableError) as error:
             return self._run.give_up(claim, None, error)
-        if self._retry_base is not None and claim.attempt > self._max_attempts:
+        base = self._local_retry_base if stored.local else self._retry_base
+        if base is not None and claim.attempt > self._max_attempts:
             return self._run.give_up(claim, event, _WORKERS_DIED)
-        return self._run.run(claim, event, retry_in=self._retry_in(claim))
+        return self._run.run(claim, event, retry_in=self._retry_in(claim, base))
 
-    def _retry_in(self, claim: Claim) -> float | None:
-        if self._retry_base is None or claim.attempt >= self._max_attempts:
+    def _retry_in(self, claim: Claim, base: float | None) -> float | None:
+        if base is None or claim.attempt >= self._max_attempts:
             return None
-        return wait_before(claim.attempt, base=self._retry_base, jitter=self._jitter)
+        return wait_before(claim.attempt, base=base, jitter=self._jitter)
 
 
 # Replay one handler of a stored event, and nothing else.
@@ -471,11 +491,9 @@ class OneHandler:
 
     def _replay(self, stored: Stored, handler: str) -> DispatchResult | _Elsewhere:
         self._inbox.upkeep.note_replay(stored.claim.key)
-        if stored.payload is None:
-            return self._fail(stored.claim, UNREADABLE)
         try:
-            event = Event.from_json(stored.payload)
-        except InvalidPayloadError as error:
+            event = stored.read()
+        except (InvalidPayloadError, PayloadUnreadableError) as error:
             return self._fail(stored.claim, error)
         leader = self._inbox.facts.leader_of(event)
         if leader is not None and leader[1] != stored.claim.key:
@@ -512,13 +530,17 @@ class Dispatcher(Protocol):
         :param again: Also run the handlers that are done.
         """
 
+    def handle_local(self, key: int) -> None:
+        """Have a local event handled, now or later."""
+
 
 class InlineDispatcher:
     """Runs handlers where the event came in, before it is answered."""
 
-    def __init__(self, run: EventRun, inbox: Inbox) -> None:
+    def __init__(self, run: EventRun, inbox: Inbox, backlog: Backlog | None = None) -> None:
         self._run = run
         self._inbox = inbox
+        self._backlog = backlog or Backlog(run, inbox)
 
     def wants(self, event: Event) -> bool:
         """Whether any handler or receiver is for the event."""
@@ -542,4 +564,8 @@ class InlineDispatcher:
         """Handle a stored event once more, here and now."""
         if not self._inbox.upkeep.requeue(key, again=again):
             return "busy"
-        return Backlog(self._run, self._inbox).handle(key)
+        return self._backlog.handle(key)
+
+    def handle_local(self, key: int) -> None:
+        """Handle a local event, here and now."""
+        self._backlog.handle_local(key)

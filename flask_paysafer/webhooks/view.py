@@ -23,7 +23,7 @@ from flask.blueprints import BlueprintSetupState
 from .. import signals, signing
 from ..config import Config
 from ..errors import InboxUnavailableError, InvalidPayloadError, SignatureVerificationError
-from ..events import Event
+from ..events import LOCAL_ID, Event, is_local_type
 from ..inbox.records import Recorded
 from .handlers import send_robust
 from .validation import (
@@ -206,6 +206,8 @@ class WebhookView:
             self._announce(recorded, event)
         if recorded.conflict:
             return received(quarantined=True)
+        if _is_local(event):
+            return received(ignored=True)
         return _ANSWERS_BY_STATE.get(recorded.state) or self._dispatch(recorded, event)
 
     def _announce(self, recorded: Recorded, event: Event) -> None:
@@ -217,6 +219,8 @@ class WebhookView:
             logger.exception("Event %s could not be noted in its checkout.", event.id)
 
     def _reason_to_ignore(self, event: Event) -> str | None:
+        if _is_local(event):
+            return "local events are written here and never received"
         keys = self._config.livemode
         if keys is not None and event.livemode is not None and keys != event.livemode:
             return f"{_mode(event.livemode)} event, {_mode(keys)} key"
@@ -235,6 +239,11 @@ class WebhookView:
         if result == "failed":
             return Answer(500, {"error": "A handler failed; deliver the event again"})
         return received()
+
+
+def _is_local(event: Event) -> bool:
+    """Whether an event claims to be one of those that this extension writes itself."""
+    return is_local_type(event.type) or event.id.startswith(LOCAL_ID)
 
 
 def _mode(livemode: bool) -> str:

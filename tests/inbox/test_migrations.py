@@ -154,6 +154,8 @@ class TestDatabaseOfVersion1:
     ) -> None:
         assert make_tables(engine, tables) == [
             "added the column paysafer_event.visited_until",
+            "added the column paysafer_event.sequence",
+            "made the index paysafer_event_sequence",
             "made the index paysafer_event_unfinished",
             "made the table paysafer_checkout",
             "made the table paysafer_checkout_attempt",
@@ -162,6 +164,7 @@ class TestDatabaseOfVersion1:
             "made the table paysafer_subscription_period",
             "made the table paysafer_saved_card",
             "upgraded the tables to version 2",
+            "upgraded the tables to version 3",
         ]
         assert make_tables(engine, tables) == []
         kind: Kind = "mariadb" if engine.dialect.name == "mysql" else engine.dialect.name  # type: ignore[assignment]
@@ -192,7 +195,7 @@ class TestDatabaseOfVersion1:
         app.config.update(PAYSAFER_WEBHOOK_SECRET=SECRET, PAYSAFER_INBOX_URL=old_url)
         paysafer.init_app(app)
         result = app.test_cli_runner().invoke(args=["paysafer", "init-db"])
-        assert "Inbox: upgraded the tables to version 2.\n" in result.stdout
+        assert "Inbox: upgraded the tables to version 3.\n" in result.stdout
 
         answers = [deliver(app, body.encode()) for body in BODIES.values()]
 

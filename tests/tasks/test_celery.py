@@ -150,10 +150,10 @@ def test_failing_handler_is_tried_again_alone_and_then_given_up(
         PAYSAFER_HANDLER_MAX_ATTEMPTS=3,
         PAYSAFER_HANDLER_RETRY_BASE=0.01,
     )
-    failed: list[tuple[str, int]] = []
+    failed: list[tuple[str, int, bool]] = []
 
     def on_failed(sender: Flask, **facts: Any) -> None:
-        failed.append((facts["handler"], facts["attempt"]))
+        failed.append((facts["handler"], facts["attempt"], facts["final"]))
 
     with signals.event_failed.connected_to(on_failed, app):
         post(app, event_body("evt_1"))
@@ -166,7 +166,7 @@ def test_failing_handler_is_tried_again_alone_and_then_given_up(
         wait_for(is_failed_once_swept, "the event to be given up", seconds=30)
 
     assert seen == ["sound", "broken", "broken", "broken"]
-    assert failed == [("broken", 3)]
+    assert failed == [("broken", 1, False), ("broken", 2, False), ("broken", 3, True)]
 
 
 def sweep(celery: Celery) -> None:

@@ -47,7 +47,7 @@ def test_jitter_spreads_by_a_tenth(chance: float, wait: float) -> None:
 
 def test_failing_event_is_tried_until_its_attempts_are_used_up(shop: Shop) -> None:
     runs: list[int] = []
-    told: list[tuple[str, int]] = []
+    told: list[tuple[object, ...]] = []
 
     @shop.on("*", name="broken")
     def broken(event: Event) -> None:
@@ -55,7 +55,7 @@ def test_failing_event_is_tried_until_its_attempts_are_used_up(shop: Shop) -> No
         raise ValueError("no")
 
     def failed(sender: object, **facts: object) -> None:
-        told.append((str(facts["handler"]), int(str(facts["attempt"]))))
+        told.append((facts["handler"], facts["attempt"], facts["final"]))
 
     key = store(shop, event_body())
     with signals.event_failed.connected_to(failed, shop.app):
@@ -63,7 +63,7 @@ def test_failing_event_is_tried_until_its_attempts_are_used_up(shop: Shop) -> No
 
     assert results == ["failed", "failed", "failed", "busy"]
     assert len(runs) == 3
-    assert told == [("broken", 3)]
+    assert told == [("broken", 1, False), ("broken", 2, False), ("broken", 3, True)]
     assert shop.inbox.claims.state_of(key) == "failed"
 
 

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
-from ...errors import InvalidPayloadError
+from ...errors import InvalidPayloadError, PayloadUnreadableError
 from ...events import Event
 from ...inbox.reconciliation import NOTICE
 from ...inbox.records import Claim
 from ...state import AppState
-from ...webhooks.runner import UNREADABLE, wait_before
+from ...webhooks.runner import wait_before
 from .payments import event_of
 from .search import Missed
 from .told import Told
@@ -76,9 +76,11 @@ class Applying:
         stored = self._state.inbox.claims.take_stored(event_key)
         if stored is None:
             return "busy"
-        if stored.payload is None:
-            return _OUTCOMES[self._state.event_run.give_up(stored.claim, None, UNREADABLE)]
-        return self._run(stored.claim, Event.from_json(stored.payload))
+        try:
+            event = stored.read()
+        except PayloadUnreadableError as error:
+            return _OUTCOMES[self._state.event_run.give_up(stored.claim, None, error)]
+        return self._run(stored.claim, event)
 
     def _run(self, claim: Claim, event: Event) -> Outcome:
         return _OUTCOMES[self._state.event_run.run(claim, event, retry_in=self._retry_in)]

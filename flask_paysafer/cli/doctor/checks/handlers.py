@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ....events import EVENT_TYPES
+from ....events import EVENT_TYPES, LOCAL_EVENT_TYPES
 from ....webhooks.handlers import Handler
 from ..findings import Finding, note, ok, warning
 from ..patient import Patient
@@ -43,10 +43,11 @@ def _unhandled(patient: Patient) -> Iterator[Finding]:
 
 
 def _look_at(handler: Handler) -> Iterator[Finding]:
+    known = (*EVENT_TYPES, *LOCAL_EVENT_TYPES)
     unknown = [
         pattern
         for pattern in handler.patterns
-        if not any(Handler("", print, (pattern,)).wants(kind) for kind in EVENT_TYPES)
+        if not any(Handler("", print, (pattern,)).wants(kind) for kind in known)
     ]
     if unknown:
         yield warning(
