@@ -15,8 +15,9 @@ from typing import Any, NoReturn
 
 from .errors import InvalidPayloadError
 from .idempotency import idempotency_key
-from .profile import EVENT_TYPES
+from .profile import EVENT_TYPES, ApiProfile
 from .resources import Resource, parse
+from .translation import event_in_our_words
 
 __all__ = [
     "EVENT_TYPES",
@@ -60,7 +61,7 @@ _LAST_SECOND = 253_402_300_799  # of the year 9999, the last one that datetime k
 class Event(Resource):
     """Something that happened at PaySafer, or here. ``data`` is the object as it was then."""
 
-    __slots__ = ("_account", "_local", "_retrieve")
+    __slots__ = ("_account", "_local", "_payload", "_retrieve")
 
     type: str
     """Such as ``payment.completed``; may be one that this version doesn't know."""
@@ -71,23 +72,39 @@ class Event(Resource):
     api_version: str | None
     """The version of the API that ``data`` is written in."""
 
+    _payload: bytes
+
     @classmethod
-    def from_json(cls, payload: bytes) -> Event:
+    def from_json(cls, payload: bytes, profile: ApiProfile | None = None) -> Event:
         """Return the event that ``payload`` holds, which must be authentic already.
 
+        :param profile: Whose words it is in; the usual ones by default.
         :raises InvalidPayloadError: if it is no event, or can be read in two ways.
         """
         fields = read_json(payload)
+        if profile is not None and profile.translates and type(fields) is dict:
+            fields = event_in_our_words(profile, fields)
         _check(fields)
         kind = fields["type"].partition(".")[0]
-        fields["data"] = parse(fields["data"], kind=kind)
-        return cls(fields)
+        fields["data"] = parse(fields["data"], kind=kind, profile=profile)
+        event = cls(fields)
+        event._payload = payload
+        return event
+
+    @property
+    def payload(self) -> bytes | None:
+        """The bytes as they came, in PaySafer's own words; None for an event that was built."""
+        payload: bytes | None = getattr(self, "_payload", None)
+        return payload
 
     @property
     def livemode(self) -> bool | None:
         """Whether it is about real money; None if PaySafer doesn't say."""
         livemode: bool | None = self["data"].get("livemode")
         return livemode
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (dict(self), self.payload)
 
     def idempotency_key(self, *parts: str | int) -> str:
         """Return the key for a call that this event causes: the same in every delivery.
@@ -131,6 +148,13 @@ class Event(Resource):
                 "paysafer.client.payments.retrieve(event.data.id)."
             )
         return retrieve(self)
+
+
+def _restore(fields: dict[str, Any], payload: bytes | None) -> Event:
+    event = Event(fields)
+    if payload is not None:
+        event._payload = payload
+    return event
 
 
 def _check(fields: Any) -> None:

@@ -18,7 +18,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
-from functools import partial
+from functools import cached_property, partial
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -541,6 +541,17 @@ class ApiProfile:
     def raw_event_type(self, ours: str) -> str:
         """Return the word that this PaySafer has for an event type of ours."""
         return _first(self.events, ours)
+
+    @cached_property
+    def translates(self) -> bool:
+        """Whether any word or field of an answer has to be put into ours."""
+        usual = ApiProfile()
+        return (
+            dict(self.statuses) != dict(usual.statuses)
+            or dict(self.events) != dict(usual.events)
+            or self.fields != usual.fields
+            or self.webhooks.data != usual.webhooks.data
+        )
 
     def payment_path(self, payment_id: str = "", action: str = "") -> str:
         """Return the path of all payments, of one, or of what is done with one.

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .money import Money
+from .profile import ApiProfile
+from .translation import payment_in_our_words
 
 __all__ = [
     "CLASSES",
@@ -20,8 +22,11 @@ __all__ = [
     "Resource",
     "Token",
     "WebhookEndpoint",
+    "make",
     "parse",
 ]
+
+R = typing.TypeVar("R", bound="Resource")
 
 _SHOWN = ("id", "type", "status")
 
@@ -145,6 +150,32 @@ class Payment(Resource):
         return Money(self.amount_refunded or 0, self["currency"])
 
 
+class TranslatedPayment(Payment):
+    """A payment of an account with a profile: attributes in our words, items as they came."""
+
+    __slots__ = ("_ours",)
+
+    def __init__(self, mapping: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+        super().__init__(mapping)
+        self._ours = dict(ours)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_ours":  # copy and pickle ask before it is made
+            raise AttributeError(name)
+        if name in self._ours:
+            value = self._ours[name]
+            return Resource(value) if type(value) is dict else value
+        return super().__getattr__(name)
+
+    def __repr__(self) -> str:
+        return f"<Payment id={self.get('id')!r} status={self.status!r}>"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TranslatedPayment, (dict(self), self._ours)
+
+
 class Customer(Resource):
     """Someone who pays."""
 
@@ -264,11 +295,22 @@ CLASSES: dict[str, type[Resource]] = {
 }
 
 
-def parse(mapping: Mapping[str, Any], *, kind: str | None = None) -> Resource:
+def parse(
+    mapping: Mapping[str, Any], *, kind: str | None = None, profile: ApiProfile | None = None
+) -> Resource:
     """Return the object in the class that its ``"object"`` field names.
 
     :param kind: What it is where that field is absent.
+    :param profile: Whose words it is in; the usual ones by default.
     """
     name = mapping.get("object", kind)
     cls = CLASSES.get(name, Resource) if isinstance(name, str) else Resource
+    return make(cls, mapping, profile)
+
+
+def make(cls: type[R], mapping: Mapping[str, Any], profile: ApiProfile | None) -> R:
+    """Return the object as ``cls``, with its attributes in our words."""
+    if profile is not None and profile.translates and issubclass(cls, Payment):
+        ours = payment_in_our_words(profile, mapping)
+        return typing.cast("R", TranslatedPayment(mapping, ours)) if ours else cls(mapping)
     return mapping if type(mapping) is cls else cls(mapping)

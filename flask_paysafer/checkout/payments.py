@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from .. import errors
 from ..keys import is_loopback
 from ..money import Money
+from ..resources import Payment
 from .identity import marks
 from .orders import CheckoutOrder
 
@@ -45,13 +46,13 @@ def money_of(payment: Mapping[str, Any]) -> Money | None:
         return None
 
 
-def challenge_url(payment: Mapping[str, Any]) -> str | None:
+def challenge_url(payment: Payment) -> str | None:
     """Return where the customer confirms the payment, if it is an address to be sent to.
 
     Only ``https``, or ``http`` on this machine: an answer must not be able to
     send the browser to a script.
     """
-    action = payment.get("next_action")
+    action = payment.next_action
     redirect = action.get("redirect_to_url") if isinstance(action, Mapping) else None
     url = redirect.get("url") if isinstance(redirect, Mapping) else None
     return url if isinstance(url, str) and _is_safe(url) else None
@@ -68,9 +69,9 @@ def _is_safe(url: str) -> bool:
     return bool(parts.hostname) and (parts.scheme == "https" or is_local)
 
 
-def failure_of(payment: Mapping[str, Any]) -> str | None:
+def failure_of(payment: Payment) -> str | None:
     """Return why the payment failed, in PaySafer's word."""
-    reason = payment.get("failure_reason")
+    reason = payment.failure_reason
     return reason if isinstance(reason, str) else None
 
 

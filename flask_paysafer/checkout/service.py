@@ -239,7 +239,7 @@ class Checkout:
         if attempt is None:
             return
         payment = event.data
-        if event.type == "payment.completed" and payment.get("status") == "succeeded":
+        if event.type == "payment.completed" and payment.status == "succeeded":
             self._settler.note(attempt, payment)
         elif not attempt.is_final:
             self._store.note_payment_id(attempt, payment["id"])

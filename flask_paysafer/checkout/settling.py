@@ -20,8 +20,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from .. import errors
 from ..idempotency import idempotency_key
@@ -154,9 +154,9 @@ class Settler:
         logger.warning("The payment of %s is not decided: %s", _name(attempt), reason)
         self._store.rest(attempt, seconds=PAUSE)
 
-    def note(self, attempt: Attempt, payment: Mapping[str, Any]) -> None:
+    def note(self, attempt: Attempt, payment: Payment) -> None:
         """Note the attempt's payment as PaySafer has it now."""
-        state = str(payment.get("status"))
+        state = str(getattr(payment, "status", None))
         if money_of(payment) != attempt.money:
             state = "mismatch"
             logger.error(
@@ -214,7 +214,7 @@ class Settler:
         else:
             self._wait(attempt, "there is no such payment yet")
 
-    def _listed(self, attempt: Attempt, reach: float) -> tuple[Mapping[str, Any] | None, bool]:
+    def _listed(self, attempt: Attempt, reach: float) -> tuple[Payment | None, bool]:
         """Return the attempt's payment, and whether the list was read far enough."""
         oldest, ends = int(attempt.begun_at - reach), self._clock() + self._reading_time
         page = self._client.payments.list(

@@ -195,6 +195,7 @@ def open_inbox(config: Config, app: Flask, *, db: Any = None) -> Inbox:
         lease=config.lease,
         seal=Seal(config.inbox_encryption_keys),
         claims_on_receipt=config.dispatch == "inline",
+        profile=config.profile,
     )
 
 

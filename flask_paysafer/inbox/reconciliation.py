@@ -17,7 +17,6 @@ at least one of them sees the other; the row, which either stands or is gone, de
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
@@ -27,6 +26,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, delete, select, update
 
 from ..errors import PayloadUnreadableError
 from ..events import Event
+from ..profile import ApiProfile
 from .database import Database, InsertAbsent, insert_absent
 from .encryption import Seal
 from .records import HANDLED_AS, State, object_id_of
@@ -59,6 +59,7 @@ class Fact(NamedTuple):
 class Facts:
     """The facts of one account.
 
+    :param profile: Whose words the stored events are in.
     :param clock: Seconds by a clock that never goes back.
     :raises InboxUnavailableError: from every method, if the database can't be used.
     """
@@ -69,9 +70,11 @@ class Facts:
         seal: Seal,
         *,
         account: str,
+        profile: ApiProfile | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
+        self._profile = profile
         self._seal = seal
         self._account = account
         self._clock = clock
@@ -233,7 +236,7 @@ class Facts:
             payload = self._seal.open(row.payload, encrypted=row.encrypted)
         except PayloadUnreadableError:
             return UNREADABLE
-        return refunded_sum(json.loads(payload)["data"]) or UNREADABLE
+        return refunded_sum(Event.from_json(payload, self._profile).data) or UNREADABLE
 
 
 UNREADABLE = 2**62
@@ -243,7 +246,7 @@ than done twice."""
 
 def refunded_sum(payment: Any) -> int | None:
     """Return what has been given back of a payment, or None if it doesn't say."""
-    amount = payment.get("amount_refunded")
+    amount = getattr(payment, "amount_refunded", None)
     return amount if type(amount) is int and amount > 0 else None
 
 

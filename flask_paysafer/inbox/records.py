@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from ..errors import PayloadUnreadableError
 from ..events import Event
+from ..profile import ApiProfile
 
 State = Literal["pending", "processing", "done", "failed", "ignored", "quarantined"]
 """Where an event stands.
@@ -71,9 +72,10 @@ class Stored(NamedTuple):
     local: bool = False
     """Whether it was written here and not received."""
 
-    def read(self) -> Event:
+    def read(self, profile: ApiProfile) -> Event:
         """Return the event in the payload.
 
+        :param profile: Whose words it is in, unless it was written here.
         :raises InvalidPayloadError: if it is none.
         :raises PayloadUnreadableError: if no key that is set can decrypt it.
         """
@@ -82,7 +84,7 @@ class Stored(NamedTuple):
                 "The payload is encrypted with a key that is not among those set. It is kept as "
                 "it is: set the key again, behind the present one, and replay the event"
             )
-        event = Event.from_json(self.payload)
+        event = Event.from_json(self.payload, None if self.local else profile)
         event.set_origin(self.account, local=self.local)
         return event
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, and_, bindparam, select, update
 
 from ..errors import InboxUnavailableError, PayloadUnreadableError
 from ..events import Event
+from ..profile import ApiProfile
 from .database import Database
 from .encryption import Seal
 from .events import Batches, Claims, Known, Ledger, Receipts, RewritingLedger, Visits
@@ -37,6 +38,7 @@ class Inbox:
     :param account: The extension's name: several may share one set of tables.
     :param claims_on_receipt: Events are handled where they come in, so storing
         one claims it too and saves a commit.
+    :param profile: Whose words the stored events are in.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class Inbox:
         lease: int = 300,
         seal: Seal | None = None,
         claims_on_receipt: bool = True,
+        profile: ApiProfile | None = None,
     ) -> None:
         self.account = account
+        self.profile = profile or ApiProfile()
         self.database = database
         self.seal = seal or Seal()
         self.ledger: Ledger = Ledger(database)
@@ -58,7 +62,7 @@ class Inbox:
         self.browser = Browser(database, self.seal, account=account)
         self.upkeep = Upkeep(database, self.seal, self.browser, account=account)
         self.watermarks = Watermarks(database, account=account, lease=lease)
-        self.facts = Facts(database, self.seal, account=account)
+        self.facts = Facts(database, self.seal, account=account, profile=self.profile)
         self._lease = lease
         self._fresh: tuple[State, int] = (
             ("processing", lease * 1000) if claims_on_receipt else ("pending", 0)

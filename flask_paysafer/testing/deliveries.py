@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 from ..config import Config
 from ..errors import ConfigurationError
 from ..state import AppState, states
+from ..translation import event_in_their_words
 from ..webhooks.rehearsal import deliver
 from .factories import build_event
 
@@ -77,7 +78,9 @@ def _payload(event: Deliverable, fields: dict[str, Any], config: Config) -> byte
             f"Fields ({', '.join(fields)}) go with an event's type. Build the event with them: "
             "paysafer_deliver(payment_completed(amount=5000))."
         )
-    return event if isinstance(event, bytes) else json.dumps(event).encode()
+    if isinstance(event, bytes):
+        return event
+    return json.dumps(event_in_their_words(config.profile, event)).encode()
 
 
 def state_of(app: Flask, account: str | None) -> AppState:

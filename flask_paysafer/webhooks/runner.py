@@ -242,7 +242,7 @@ class EventRun:
             settled = is_settled(self._inbox.claims.state_of(key))
             return "done" if settled else "busy"
         try:
-            event = stored.read()
+            event = stored.read(self._inbox.profile)
         except PayloadUnreadableError as error:
             return self.give_up(stored.claim, None, error)
         # Its own event, and so its own idempotency keys: it may have run in part.
@@ -441,7 +441,7 @@ class Backlog:
         """Run the handlers of a claimed event that are not yet done."""
         claim = stored.claim
         try:
-            event = stored.read()
+            event = stored.read(self._inbox.profile)
         except (InvalidPayloadError, PayloadUnreadableError) as error:
             return self._run.give_up(claim, None, error)
         base = self._local_retry_base if stored.local else self._retry_base
@@ -492,7 +492,7 @@ class OneHandler:
     def _replay(self, stored: Stored, handler: str) -> DispatchResult | _Elsewhere:
         self._inbox.upkeep.note_replay(stored.claim.key)
         try:
-            event = stored.read()
+            event = stored.read(self._inbox.profile)
         except (InvalidPayloadError, PayloadUnreadableError) as error:
             return self._fail(stored.claim, error)
         leader = self._inbox.facts.leader_of(event)

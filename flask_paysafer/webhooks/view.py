@@ -195,7 +195,7 @@ class WebhookView:
 
     def _ingest(self, body: bytes, verified_with: str) -> Answer:
         try:
-            event = Event.from_json(body)
+            event = self._state.inbox.read(body)
             ignored = self._reason_to_ignore(event)
             recorded = self._state.inbox.record(
                 event, body, verified_with=verified_with, ignored=ignored

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flask_paysafer import Payment
 from flask_paysafer.checkout.payments import challenge_url, creation, money_of
 from flask_paysafer.money import Money
 from tests.checkout.test_orders import an_order
@@ -54,7 +55,7 @@ def test_passes_on_what_the_order_knows() -> None:
     ["https://bank.example/3ds?x=1", "http://127.0.0.1:4242/challenge/1", "http://localhost:1/x"],
 )
 def test_sends_the_customer_to_safe_addresses(url: str) -> None:
-    assert challenge_url({"next_action": {"redirect_to_url": {"url": url}}}) == url
+    assert challenge_url(Payment({"next_action": {"redirect_to_url": {"url": url}}})) == url
 
 
 @pytest.mark.parametrize(
@@ -74,14 +75,14 @@ def test_sends_the_customer_to_safe_addresses(url: str) -> None:
     ],
 )
 def test_sends_the_customer_nowhere_else(url: object) -> None:
-    assert challenge_url({"next_action": {"redirect_to_url": {"url": url}}}) is None
+    assert challenge_url(Payment({"next_action": {"redirect_to_url": {"url": url}}})) is None
 
 
 @pytest.mark.parametrize(
     "answer", [{}, {"next_action": None}, {"next_action": "x"}, {"next_action": {}}]
 )
 def test_an_answer_without_an_address_has_none(answer: dict[str, object]) -> None:
-    assert challenge_url(answer) is None
+    assert challenge_url(Payment(answer)) is None
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any
 from ... import signing
 from ...config import Config
 from ...errors import ConfigurationError
+from ...translation import event_in_their_words
 from ...webhooks.rehearsal import signer
 from .events import exam_event, written
 from .speaking import Header, Reply, Speaker
@@ -49,7 +50,8 @@ class Examiner:
         """Return a new event, made ``age`` seconds ago."""
         event_id = f"evt_exam_{self._run}_{next(self._numbers)}"
         self.event_ids.append(event_id)
-        return exam_event(event_id, kind or self.kind, int(time.time()) - age, **changes)
+        made = exam_event(event_id, kind or self.kind, int(time.time()) - age, **changes)
+        return event_in_their_words(self.config.profile, made)
 
     def body(self, kind: str | None = None, **changes: Any) -> bytes:
         """Return a new event's bytes."""

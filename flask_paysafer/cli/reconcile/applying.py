@@ -61,7 +61,9 @@ class Applying:
             self._state.inbox.facts.withdraw(missed.fact)
             return "arrived"
         try:
-            event, payload = event_of(missed.fact, missed.payment, seen_at=seen_at)
+            event, payload = event_of(
+                missed.fact, missed.payment, seen_at=seen_at, profile=self._state.config.profile
+            )
         except InvalidPayloadError:
             return "failed"
         claim = self._state.inbox.record_fact(missed.fact, event, payload)
@@ -77,7 +79,7 @@ class Applying:
         if stored is None:
             return "busy"
         try:
-            event = stored.read()
+            event = stored.read(self._state.config.profile)
         except PayloadUnreadableError as error:
             return _OUTCOMES[self._state.event_run.give_up(stored.claim, None, error)]
         return self._run(stored.claim, event)

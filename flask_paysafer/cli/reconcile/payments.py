@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from ...events import Event
 from ...inbox.reconciliation import REFUNDED, Fact, refunded_sum
+from ...profile import ApiProfile
 from ...resources import Payment
+from ...translation import event_around
 
 _BY_STATUS = {"succeeded": "payment.completed", "failed": "payment.failed"}
 
@@ -15,7 +17,7 @@ _BY_STATUS = {"succeeded": "payment.completed", "failed": "payment.failed"}
 def facts_of(payment: Payment) -> Iterator[Fact]:
     """Yield what must have happened to the payment, in the order in which it did."""
     yield Fact("payment.created", payment["id"])
-    outcome = _BY_STATUS.get(payment.get("status", ""))
+    outcome = _BY_STATUS.get(getattr(payment, "status", ""))
     if outcome is not None:
         yield Fact(outcome, payment["id"])
     refunded = refunded_sum(payment)
@@ -23,7 +25,9 @@ def facts_of(payment: Payment) -> Iterator[Fact]:
         yield Fact(REFUNDED, payment["id"], refunded)
 
 
-def event_of(fact: Fact, payment: Payment, *, seen_at: int) -> tuple[Event, bytes]:
+def event_of(
+    fact: Fact, payment: Payment, *, seen_at: int, profile: ApiProfile
+) -> tuple[Event, bytes]:
     """Return an event of our own that tells of the fact, and its bytes.
 
     Its id is the fact's name, ``data`` is the payment as it is now, ``created`` is when it
@@ -39,5 +43,5 @@ def event_of(fact: Fact, payment: Payment, *, seen_at: int) -> tuple[Event, byte
         "data": payment,
         "reconciled": True,
     }
-    payload = json.dumps(fields, ensure_ascii=False).encode()
-    return Event.from_json(payload), payload
+    payload = json.dumps(event_around(profile, fields), ensure_ascii=False).encode()
+    return Event.from_json(payload, profile), payload

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
 import click
@@ -14,6 +14,7 @@ from ...errors import ConfigurationError, OverrideError
 from ...event_examples import EXAMPLES, example_event
 from ...events import Event
 from ...state import AppState
+from ...translation import event_in_their_words
 from .. import with_state
 from . import at_app, at_sandbox
 from .overrides import read_overrides
@@ -87,11 +88,15 @@ def _trigger(state: AppState, event_type: str, overrides: dict[str, Any], target
     given = {"created": now, "data.created": now, "data.livemode": False, **overrides}
     event = example_event(event_type, given, event_id=f"evt_{secrets.token_hex(12)}")
     event_id = event["id"]
-    _deliver(state, f"{event_type} {event_id}", json.dumps(event).encode(), target)
+    _deliver(state, f"{event_type} {event_id}", _written(state, event), target)
+
+
+def _written(state: AppState, event: Mapping[str, Any]) -> bytes:
+    return json.dumps(event_in_their_words(state.config.profile, event)).encode()
 
 
 def _replay(state: AppState, payload: bytes, target: str) -> None:
-    event = Event.from_json(payload)
+    event = Event.from_json(payload, state.config.profile)
     if target != "sandbox":
         _deliver(state, f"{event.type} {event.id}", payload, target)
         return
