@@ -195,7 +195,7 @@ class WebhookView:
 
     def _ingest(self, body: bytes, verified_with: str) -> Answer:
         try:
-            event = self._state.inbox.read(body)
+            event = Event.from_json(body, self._config.profile)
             ignored = self._reason_to_ignore(event)
             recorded = self._state.inbox.record(
                 event, body, verified_with=verified_with, ignored=ignored
