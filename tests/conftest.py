@@ -6,9 +6,16 @@ A folder's name marks ``browser`` and ``works_with``, and a parameter that names
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
+from flask import Flask
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
+from werkzeug.routing import Rule
 
 TESTS = Path(__file__).parent
 
@@ -33,6 +40,50 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         for name in sorted(_needs(item)):
             item.add_marker(name)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Leave what was imported and collected out of every later garbage collection."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+class CompiledOnce(BytecodeCache):
+    """Compile each template once, not once for every app."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._compiled:
+            bucket.bytecode_from_string(self._compiled[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._compiled[bucket.key] = bucket.bytecode_to_string()
+
+
+class RuleOnce(Rule):
+    """Compile what builds the address of a route once, not once for every app."""
+
+    _compiled: ClassVar[dict[Any, Any]] = {}
+
+    def _compile_builder(self, append_unknown: bool = True) -> Any:
+        if self.defaults:
+            return super()._compile_builder(append_unknown)
+        key = (append_unknown, *self._trace)
+        if key not in self._compiled:
+            self._compiled[key] = super()._compile_builder(append_unknown)
+        return self._compiled[key]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_apps() -> Iterator[None]:
+    """Make thousands of apps without compiling the same templates and routes thousands of times."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Flask, "jinja_options", {"bytecode_cache": CompiledOnce()})
+        patch.setattr(Flask, "url_rule_class", RuleOnce)
+        yield
 
 
 def _needs(item: pytest.Item) -> set[str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", (ROOT / "docs" / "security.md").read_text())
 
@@ -15,9 +13,13 @@ def test_the_page_names_tests() -> None:
     assert len(NAMED) > 50
 
 
-@pytest.mark.parametrize(("file", "name"), NAMED)
-def test_the_named_test_exists(file: str, name: str) -> None:
-    assert f"def {name}(" in (ROOT / file).read_text()
+def test_the_named_tests_exist() -> None:
+    lost = [f"{file}::{name}" for file, name in NAMED if not _exists(ROOT / file, name)]
+    assert lost == []
+
+
+def _exists(file: Path, name: str) -> bool:
+    return file.exists() and f"def {name}(" in file.read_text()
 
 
 def test_every_control_names_a_test() -> None:

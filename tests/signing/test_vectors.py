@@ -45,21 +45,14 @@ def test_accepts(vector: Vector) -> None:
 
 
 @pytest.mark.parametrize("vector", KNOWN_SCHEME, ids=names(KNOWN_SCHEME))
-def test_refuses_for_the_reason_given(vector: Vector) -> None:
+def test_refuses_for_the_reason_given_and_shows_no_secret(vector: Vector) -> None:
     with pytest.raises(SignatureVerificationError) as caught:
         verify(vector)
     assert caught.value.code == vector.reason
-
-
-@pytest.mark.parametrize("vector", KNOWN_SCHEME, ids=names(KNOWN_SCHEME))
-def test_no_error_holds_a_secret_or_the_expected_signature(vector: Vector) -> None:
-    with pytest.raises(SignatureVerificationError) as caught:
-        verify(vector)
     shown = repr(caught.value) + str(caught.value) + repr(caught.value.__dict__)
     assert "whsec_" not in shown.replace("start with whsec_", "").replace("after whsec_", "")
-    assert (
-        signing.TimestampedScheme().sign(vector.payload, SECRET, timestamp=NOW)[-64:] not in shown
-    )
+    expected = signing.TimestampedScheme().sign(vector.payload, SECRET, timestamp=NOW)[-64:]
+    assert expected not in shown
 
 
 @pytest.mark.parametrize(

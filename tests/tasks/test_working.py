@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
+import flask_paysafer.tasks  # noqa: F401  (registers the tasks)
 from flask_paysafer.webhooks.celery import LARGEST_BATCH, QUIET, TURN, Publisher, Worker
 
 from .shops import make_celery

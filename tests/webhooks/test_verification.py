@@ -19,9 +19,14 @@ NOW = 1_709_472_000
 VECTORS = load_vectors()
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=[vector.name for vector in VECTORS])
-def test_agrees_with_every_vector(vector: Vector) -> None:
+def test_agrees_with_every_vector() -> None:
     """Only the genuine passes to parsing; nothing else is raised whatever comes in."""
+    answers = {vector.name: _answer_to(vector) for vector in VECTORS}
+    assert answers == {vector.name: (vector.accept, vector.reason) for vector in VECTORS}
+
+
+def _answer_to(vector: Vector) -> tuple[bool, str | None]:
+    """Return whether the vector is accepted, and if not, why."""
     try:
         Webhook.verify(
             vector.payload,
@@ -32,12 +37,10 @@ def test_agrees_with_every_vector(vector: Vector) -> None:
             scheme=vector.scheme,
         )
     except InvalidPayloadError:
-        accepted, reason = True, None
+        return True, None
     except SignatureVerificationError as error:
-        accepted, reason = False, error.code
-    else:
-        accepted, reason = True, None
-    assert (accepted, reason) == (vector.accept, vector.reason)
+        return False, error.code
+    return True, None
 
 
 def test_returns_the_event() -> None:
