@@ -1,4 +1,4 @@
-"""Hooks: what tracing and metrics get to know of each attempt."""
+"""Hooks: what tracing and metrics learn of each attempt."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Attempt(NamedTuple):
 
 
 class AttemptRecord(NamedTuple):
-    """One request that was sent, and what came of it."""
+    """One request that was sent, and its result."""
 
     method: str
     path: str
@@ -36,9 +36,9 @@ class AttemptRecord(NamedTuple):
     attempt: int
     """1 for the first."""
     status: int | None
-    """The HTTP status, or None if no answer came."""
+    """The HTTP status, or None if no response came."""
     error: str | None
-    """The kind of failure if no answer came, such as ``ConnectError``."""
+    """The kind of failure if no response came, such as ``ConnectError``."""
     seconds: float
     """How long it took."""
     request_id: str | None
@@ -47,13 +47,13 @@ class AttemptRecord(NamedTuple):
 
 @runtime_checkable
 class ObservingHook(Protocol):
-    """A hook that is told of both ends of an attempt."""
+    """A hook that is called before and after each attempt."""
 
     def before(self, attempt: Attempt, /) -> object:
         """Called right before the request is sent."""
 
     def after(self, record: AttemptRecord, /) -> object:
-        """Called when its answer, or the lack of one, is known."""
+        """Called when the response has come, or none will."""
 
 
 Hook = Callable[[AttemptRecord], object] | ObservingHook
@@ -80,18 +80,18 @@ class Hooks:
             raise TypeError("A hook must be callable, or have before() and after().")
 
     def before(self, method: str, path: str, route: str, attempt: int) -> None:
-        """Tell the hooks that a request is about to be sent."""
+        """Call the hooks before a request is sent."""
         if self._before:
             begun = Attempt(method, redact(path), redact(route), attempt)
             for hook in self._before:
                 _call(hook, begun)
 
-    def are_told_of(self, status: int | None) -> bool:
-        """Whether anybody wants the record of an attempt with this status."""
+    def want_record_of(self, status: int | None) -> bool:
+        """Tell whether a hook or the log takes the record of an attempt with this status."""
         return bool(self._after) or logger.isEnabledFor(_level(status))
 
     def after(self, record: AttemptRecord) -> None:
-        """Tell the hooks and the log what came of a request."""
+        """Log the result of a request, and call the hooks with it."""
         record = record._replace(path=redact(record.path), route=redact(record.route))
         logger.log(
             _level(record.status),

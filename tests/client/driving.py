@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import pytest
 
 from flask_paysafer import errors
-from flask_paysafer.client import operations
-from flask_paysafer.client.core import Core
-from flask_paysafer.client.exchange import Surroundings
+from flask_paysafer.client import PaySaferClient
+from flask_paysafer.client.client import Settings
+from flask_paysafer.client.flow import Environment, RateBudget
 from flask_paysafer.client.hooks import Hook, Hooks
-from flask_paysafer.client.operation import Operation
-from flask_paysafer.client.rates import RateBudget
-from flask_paysafer.client.wire import Answer, NoAnswer, Reply, Send, Sleep
+from flask_paysafer.client.operation import (
+    AttemptResult,
+    NoResponse,
+    Operation,
+    Response,
+    Send,
+    Sleep,
+)
 from flask_paysafer.resources import Payment
 
 T = TypeVar("T")
@@ -26,15 +31,15 @@ PUBLISHABLE_KEY = "pk_test_acmeshop1"
 BASE_URL = "https://api.paysafer.me/v1"
 NOON = 1_700_000_000.0
 
-LOST = NoAnswer(sent=True, timed_out=False, reason="ReadError")
-TIMED_OUT = NoAnswer(sent=True, timed_out=True, reason="ReadTimeout")
-UNSENT = NoAnswer(sent=False, timed_out=False, reason="ConnectError")
+LOST = NoResponse(sent=True, timed_out=False, reason="ReadError")
+TIMED_OUT = NoResponse(sent=True, timed_out=True, reason="ReadTimeout")
+UNSENT = NoResponse(sent=False, timed_out=False, reason="ConnectError")
 
 
-def answer(status: int = 200, body: Any = None, /, **headers: str) -> Answer:
+def answer(status: int = 200, body: Any = None, /, **headers: str) -> Response:
     """An answer; header names are written with underscores."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status, named, body if isinstance(body, bytes) else json.dumps(body).encode())
+    return Response(status, named, body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
 def payment(**fields: Any) -> dict[str, Any]:
@@ -51,7 +56,7 @@ def payment(**fields: Any) -> dict[str, Any]:
     } | fields
 
 
-def refusal(status: int, *, code: str = "", **headers: str) -> Answer:
+def refusal(status: int, *, code: str = "", **headers: str) -> Response:
     """An answer that is an error."""
     body = {"error": {"type": "some_error", "code": code, "message": f"Refused with {status}."}}
     return answer(status, body, **headers)
@@ -61,14 +66,29 @@ OK = answer(200, payment())
 REPLAYED_DECLINE = refusal(402, idempotent_replayed="true")
 
 
+class _Planner(PaySaferClient):
+    """Returns the operation that a call means, and sends nothing."""
+
+    def _execute(self, operation: Operation[Any]) -> Any:
+        return operation
+
+
+planned: Any = _Planner(SECRET_KEY, publishable_key=PUBLISHABLE_KEY)
+"""``planned.payments.cancel("pay_1")`` is the operation of that call."""
+
+
 def create(**params: Any) -> Operation[Payment]:
     """The creation of a payment."""
-    return operations.create_payment({"amount": 15000, "currency": "aed", **params})
+    operation: Operation[Payment] = planned.payments.create(
+        **{"amount": 15000, "currency": "aed", **params}
+    )
+    return operation
 
 
 def retrieve(payment_id: str = "pay_1") -> Operation[Payment]:
     """A read."""
-    return operations.retrieve(Payment, payment_id, {})
+    operation: Operation[Payment] = planned.payments.retrieve(payment_id)
+    return operation
 
 
 @dataclass
@@ -83,7 +103,7 @@ class World:
     sleeps: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.surroundings = Surroundings(
+        self.environment = Environment(
             Hooks(self.hooks),
             RateBudget(self.reserve),
             clock=lambda: self.now,
@@ -91,27 +111,15 @@ class World:
             random=lambda: self.chance,
         )
 
-    def core(self, **settings: Any) -> Core:
-        """A client's core that lives in this world."""
-        defaults: dict[str, Any] = {
-            "secret_key": SECRET_KEY,
-            "publishable_key": PUBLISHABLE_KEY,
-            "base_url": BASE_URL,
-            "api_version": None,
-            "timeout": 10.0,
-            "deadline": 25.0,
-            "max_retries": 2,
-            "hooks": (),
-            "rate_reserve": None,
-        }
-        core = Core.configure(**(defaults | settings))
-        object.__setattr__(core, "world", self.surroundings)
-        return core
+    def settings(self, **settings: Any) -> Settings:
+        """A client's settings in this world."""
+        made = PaySaferClient(SECRET_KEY, publishable_key=PUBLISHABLE_KEY, **settings)._settings
+        return replace(made, environment=self.environment)
 
     def drive(
         self,
         operation: Operation[T],
-        *replies: Reply,
+        *replies: AttemptResult,
         takes: Mapping[int, float] | None = None,
         **settings: Any,
     ) -> T:
@@ -119,9 +127,9 @@ class World:
 
         :param takes: How many seconds the reply of that number takes, from 0.
         """
-        steps = self.core(**settings).begin(operation)
+        steps = self.settings(**settings).begin(operation)
         left = list(replies)
-        reply: Reply | None = None
+        reply: AttemptResult | None = None
         while True:
             try:
                 step = steps.send(reply)
@@ -139,7 +147,7 @@ class World:
                 self.sends.append(step)
                 reply = left.pop(0)
 
-    def fail(self, operation: Operation[Any], *replies: Reply, **settings: Any) -> Any:
+    def fail(self, operation: Operation[Any], *replies: AttemptResult, **settings: Any) -> Any:
         """Return the error that the call raises when PaySafer replies so."""
         with pytest.raises(errors.PaySaferError) as caught:
             self.drive(operation, *replies, **settings)

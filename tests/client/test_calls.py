@@ -7,9 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from flask_paysafer.client import operations
-from flask_paysafer.resources import Payment
-
+from .driving import planned
 from .recording import Recorder
 
 
@@ -106,7 +104,7 @@ def test_free_requests_write_any_query(client: Any, paysafer: Recorder) -> None:
 
 @pytest.mark.parametrize("odd", ["pay_1?x=1", "pay 1", "pay#1", "päy", "%2e%2e", "a@b"])
 def test_quotes_what_an_id_may_hold(odd: str) -> None:
-    operation = operations.retrieve(Payment, odd, {})
+    operation = planned.payments.retrieve(odd)
     assert not set(operation.path.removeprefix("/payments/")) & set("/?# @ä")
     assert unquote(operation.path) == f"/payments/{odd}"
     assert operation.expected_id == odd

@@ -101,12 +101,12 @@ def test_a_derived_client_differs_in_what_is_given_alone(client: Any, paysafer: 
         "2",
     )
     assert not {"paysafer-version", "x-shop", "x-trace"} & {*original}
-    assert tuple(second._core.limits) == (3.0, 9.0, 0)
-    assert tuple(client._core.limits) == (10.0, 25.0, 2)
+    assert tuple(second._settings.limits) == (3.0, 9.0, 0)
+    assert tuple(client._settings.limits) == (10.0, 25.0, 2)
 
 
 def test_the_defaults_are_those_of_the_settings() -> None:
     settings = load_config({}, {}, name="paysafer")
-    ours = PaySaferClient(SECRET_KEY)._core
+    ours = PaySaferClient(SECRET_KEY)._settings
     assert ours.base_url == settings.api_base
     assert tuple(ours.limits) == (settings.timeout, settings.deadline, settings.max_retries)

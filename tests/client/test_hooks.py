@@ -100,7 +100,7 @@ def test_the_log_tells_status_time_and_request_id(
 ) -> None:
     caplog.set_level(logging.DEBUG, "flask_paysafer.client")
     world = World()
-    steps = world.core(max_retries=0).begin(create())
+    steps = world.settings(max_retries=0).begin(create())
     next(steps)
     world.now += 0.5
     with pytest.raises(Exception):  # noqa: B017 (StopIteration or the reply's error)

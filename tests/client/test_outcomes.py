@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from flask_paysafer import errors
-from flask_paysafer.client.wire import Reply
+from flask_paysafer.client.operation import AttemptResult
 
 from .driving import (
     LOST,
@@ -41,14 +41,16 @@ from .driving import (
         (refusal(303), errors.APIError, "unknown"),
     ],
 )
-def test_outcome_of_a_write(reply: Reply, cls: type[errors.PaySaferError], outcome: str) -> None:
+def test_outcome_of_a_write(
+    reply: AttemptResult, cls: type[errors.PaySaferError], outcome: str
+) -> None:
     error = World().fail(create(idempotency_key="k1"), reply, max_retries=0)
     assert type(error) is cls
     assert (error.outcome, error.idempotency_key, error.attempts) == (outcome, "k1", 1)
 
 
 @pytest.mark.parametrize("reply", [LOST, TIMED_OUT, refusal(500), answer(200, b"<html>")])
-def test_a_read_changed_nothing_however_it_ends(reply: Reply) -> None:
+def test_a_read_changed_nothing_however_it_ends(reply: AttemptResult) -> None:
     assert World().fail(retrieve(), reply, max_retries=0).outcome == "rejected"
 
 
@@ -59,7 +61,7 @@ def test_a_read_changed_nothing_however_it_ends(reply: Reply) -> None:
     ids=["unsent", "400", "401", "404", "422", "302"],
 )
 def test_an_unknown_outcome_stays_unknown_through_later_refusals(
-    doubtful: Reply, later: Reply
+    doubtful: AttemptResult, later: AttemptResult
 ) -> None:
     assert World().fail(create(), doubtful, later, max_retries=1).outcome == "unknown"
 
@@ -78,7 +80,9 @@ def test_an_unknown_outcome_stays_unknown_through_a_rate_limit() -> None:
         (LOST, refusal(409), REPLAYED_DECLINE),
     ],
 )
-def test_the_key_s_own_result_settles_an_unknown_outcome(replies: tuple[Reply, ...]) -> None:
+def test_the_key_s_own_result_settles_an_unknown_outcome(
+    replies: tuple[AttemptResult, ...],
+) -> None:
     assert World().fail(create(), *replies).outcome == "rejected"
 
 
@@ -88,7 +92,7 @@ def test_not_sent_stays_not_sent_through_all_attempts() -> None:
 
 @pytest.mark.parametrize("before", [(), (UNSENT,), (refusal(429),)])
 def test_a_conflict_without_a_doubtful_attempt_is_another_call_s(
-    before: tuple[Reply, ...],
+    before: tuple[AttemptResult, ...],
 ) -> None:
     error = World().fail(create(), *before, refusal(409))
     assert type(error) is errors.IdempotencyError

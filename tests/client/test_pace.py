@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 
 from flask_paysafer import errors
-from flask_paysafer.client import PaySaferClient, operations
-from flask_paysafer.resources import Customer
+from flask_paysafer.client import PaySaferClient
 
-from .driving import OK, World, answer, create, payment, retrieve
+from .driving import OK, World, answer, create, payment, planned, retrieve
 
 
 def full(remaining: int, *, limit: int = 100, reset: str = "20") -> Any:
@@ -36,7 +35,7 @@ def test_a_pace_waits_for_the_reset_when_the_budget_is_spent() -> None:
 
 
 def test_a_pace_keeps_the_reserve_for_calls_that_a_buyer_waits_for() -> None:
-    customers = operations.retrieve(Customer, "pay_1", {})
+    customers = planned.customers.retrieve("pay_1")
     world = World(reserve=0.1, chance=0.0)
     world.drive(customers, full(10))
     world.drive(create(), full(10))
@@ -48,7 +47,7 @@ def test_a_pace_keeps_the_reserve_for_calls_that_a_buyer_waits_for() -> None:
 def test_a_pace_counts_requests_whose_answers_are_still_to_come() -> None:
     world = World(reserve=0.0, chance=0.0)
     world.drive(retrieve(), full(2))
-    first, second = world.core().begin(retrieve()), world.core().begin(retrieve())
+    first, second = world.settings().begin(retrieve()), world.settings().begin(retrieve())
     next(first)
     next(second)
     world.drive(retrieve(), OK)
@@ -74,7 +73,7 @@ def test_waiting_processes_come_back_apart_after_the_reset() -> None:
 
 
 def test_a_pace_may_keep_nothing_in_reserve() -> None:
-    assert PaySaferClient(rate_reserve=0)._core.world.budget.reserve == 0.0
+    assert PaySaferClient(rate_reserve=0)._settings.environment.budget.reserve == 0.0
 
 
 @pytest.mark.parametrize(
@@ -91,10 +90,10 @@ def test_a_pace_may_keep_nothing_in_reserve() -> None:
 def test_headers_that_say_nothing_leave_the_budget_as_it_was(headers: dict[str, str]) -> None:
     world = World()
     world.drive(retrieve(), full(7))
-    before = world.surroundings.budget.rate_limit
+    before = world.environment.budget.rate_limit
     world.drive(retrieve(), answer(200, payment(), **headers))
     assert before is not None
-    after = world.surroundings.budget.rate_limit
+    after = world.environment.budget.rate_limit
     assert after is not None
     assert (after.limit, after.reset_at) == (before.limit, before.reset_at)
 
@@ -102,7 +101,7 @@ def test_headers_that_say_nothing_leave_the_budget_as_it_was(headers: dict[str, 
 def test_a_budget_without_a_reset_has_no_moment() -> None:
     world = World(reserve=0.1)
     world.drive(retrieve(), full(0, reset="soon"))
-    limit = world.surroundings.budget.rate_limit
+    limit = world.environment.budget.rate_limit
     assert limit is not None
     assert limit.reset_at is None
     world.drive(retrieve(), OK)

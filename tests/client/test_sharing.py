@@ -89,7 +89,7 @@ def test_a_loop_that_ends_takes_its_connections_along() -> None:
     with serve(echo) as server:
         client = AsyncPaySaferClient(SECRET_KEY, base_url=server.base_url)
         asyncio.run(_retrieve(client))
-        assert client._wire._pools == {}
+        assert client._connections._pools == {}
         assert server.is_left_alone()
 
 
@@ -107,7 +107,7 @@ def test_a_loop_that_was_closed_without_ending_its_generators_is_forgotten() -> 
             loop.close()
             asyncio.run(_retrieve(client))
             gc.collect()
-        assert client._wire._pools == {}
+        assert client._connections._pools == {}
 
 
 def test_event_loops_in_several_threads_share_one_client() -> None:
@@ -198,9 +198,9 @@ def test_closing_a_client_closes_the_transport_it_was_given() -> None:
     assert (blocking.closings, awaited.closings) == (1, 1)
 
 
-def test_trusted_certificates_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from flask_paysafer.client import transport
+def test_trusted_certificates_are_read_once() -> None:
+    from flask_paysafer.client.transport import Pool
 
-    origins = [transport.Origin("https://api.paysafer.me/v1") for _ in range(2)]
-    assert origins[0].ssl_context is origins[1].ssl_context
-    assert transport.Origin("http://127.0.0.1/v1").ssl_context is None
+    contexts = [Pool("https://api.paysafer.me/v1")._server.ssl_context for _ in range(2)]
+    assert contexts[0] is contexts[1]
+    assert Pool("http://127.0.0.1/v1")._server.ssl_context is None

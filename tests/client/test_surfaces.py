@@ -7,17 +7,12 @@ from typing import Any
 
 import pytest
 
-from flask_paysafer.client import (
-    AsyncPaySaferClient,
-    PaySaferClient,
-    async_services,
-    parameters,
-    sync_services,
-)
-from flask_paysafer.client.async_pages import Listing
-from flask_paysafer.pagination import AsyncPage, Page
+from flask_paysafer import params
+from flask_paysafer.client import AsyncPaySaferClient, PaySaferClient
+from flask_paysafer.client.services import Customers, Payments, Tokens, WebhookEndpoints
+from flask_paysafer.pagination import AsyncPage, AsyncPaginator, Page
 
-SERVICES = sorted(sync_services.__all__)
+SERVICES = [Payments, Customers, WebhookEndpoints, Tokens]
 DOCUMENTED = {
     "payments": ["cancel", "capture", "confirm", "create", "list", "refund", "retrieve"],
     "customers": ["create", "delete", "list", "retrieve", "update"],
@@ -35,19 +30,29 @@ def public(owner: object) -> dict[str, Any]:
 
 
 def signature(function: Any) -> tuple[Any, ...]:
-    parameters_ = inspect.signature(function).parameters.values()
-    return tuple((p.name, p.kind, p.default, str(p.annotation)) for p in parameters_)
+    parameters = inspect.signature(function).parameters.values()
+    return tuple((p.name, p.kind, p.default, str(p.annotation)) for p in parameters)
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_services_have_the_same_methods_with_the_same_arguments(name: str) -> None:
-    blocking, awaited = getattr(sync_services, name), getattr(async_services, name)
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: str(service.__name__))
+def test_services_have_the_same_methods_with_the_same_arguments(service: Any) -> None:
+    blocking, awaited = service(PaySaferClient()), service(AsyncPaySaferClient())
     assert public(blocking).keys() == public(awaited).keys()
-    for method, function in public(blocking).items():
-        twin = public(awaited)[method]
-        assert signature(function) == signature(twin)
-        assert inspect.iscoroutinefunction(twin) or method == "list"
-        assert (function.__doc__ or "")[:20] == (twin.__doc__ or "")[:20]
+    for name, method in public(blocking).items():
+        twin = public(awaited)[name]
+        assert signature(method) == signature(twin)
+        assert not inspect.iscoroutinefunction(method)
+        assert inspect.iscoroutinefunction(twin) or name == "list"
+        assert method.__doc__ == twin.__doc__
+
+
+def test_signatures_say_what_comes_back() -> None:
+    blocking, awaited = PaySaferClient().payments, AsyncPaySaferClient().payments
+    assert str(inspect.signature(blocking.create)) == (
+        "(**params: 'Unpack[CreatePayment]') -> 'Payment'"
+    )
+    assert inspect.signature(blocking.list).return_annotation == "Page[Payment]"
+    assert inspect.signature(awaited.list).return_annotation == "AsyncPaginator[Payment]"
 
 
 def test_clients_have_the_same_methods_with_the_same_arguments() -> None:
@@ -75,18 +80,18 @@ def test_services_are_those_that_are_documented(client: object) -> None:
         assert sorted(public(getattr(client, name))) == methods
 
 
-def test_every_call_takes_the_five_options() -> None:
-    options = {"idempotency_key", "timeout", "deadline", "max_retries", "headers"}
-    assert set(parameters.CallOptions.__annotations__) == options
-    for name in set(parameters.__all__) - {"Card"}:
-        typed = getattr(parameters, name)
+def test_every_call_takes_the_same_options() -> None:
+    options = {"idempotency_key", "timeout", "deadline", "max_retries", "headers", "extra"}
+    assert set(params.CallOptions.__annotations__) == options
+    for name in set(params.__all__) - {"Card"}:
+        typed = getattr(params, name)
         assert options <= typed.__required_keys__ | typed.__optional_keys__
 
 
 def test_pages_have_the_same_methods() -> None:
     assert {*public(Page)} == {*public(AsyncPage)}
-    assert hasattr(Listing, "__await__")
-    assert hasattr(Listing, "__aiter__")
+    assert hasattr(AsyncPaginator, "__await__")
+    assert hasattr(AsyncPaginator, "__aiter__")
 
 
 @pytest.mark.parametrize("client", [PaySaferClient, AsyncPaySaferClient])
@@ -94,5 +99,5 @@ def test_no_repr_shows_a_key(client: Any) -> None:
     made = client("sk_test_acmeshop1", publishable_key="pk_test_acmeshop1")
     name = client.__name__
     assert repr(made) == f"<{name} of https://api.paysafer.me/v1>"
-    for part in (made._core, made._wire, made.payments):
+    for part in (made._settings, made._connections, made.payments):
         assert "acmeshop1" not in repr(part)

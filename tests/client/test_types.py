@@ -22,8 +22,8 @@ from flask_paysafer import (
     WebhookEndpoint,
 )
 from flask_paysafer.client import AttemptRecord, RateLimit
-from flask_paysafer.client.parameters import Card
 from flask_paysafer.pagination import AsyncPage
+from flask_paysafer.params import Card
 from flask_paysafer.resources import Resource
 
 from .driving import PUBLISHABLE_KEY, SECRET_KEY

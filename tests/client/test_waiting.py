@@ -113,7 +113,7 @@ def test_no_attempt_begins_after_the_deadline() -> None:
 
 def test_a_sleep_that_lasted_too_long_ends_the_call_with_what_it_met() -> None:
     world = World(chance=0.99)
-    steps = world.core(deadline=1.0).begin(create())
+    steps = world.settings(deadline=1.0).begin(create())
     next(steps)
     steps.send(refusal(503))
     world.now += 5.0

@@ -8,24 +8,23 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from flask_paysafer import AsyncPaySaferClient, PaySaferClient
-from flask_paysafer.client import parameters
+from flask_paysafer import AsyncPaySaferClient, PaySaferClient, params
 from flask_paysafer.sandbox import Sandbox
 from flask_paysafer.sandbox.description import describe
 
 SERVICES = {"payments", "customers", "webhook_endpoints", "tokens"}
 FIELDS = {
-    "createPayment": parameters.CreatePayment,
-    "capturePayment": parameters.CapturePayment,
-    "refundPayment": parameters.RefundPayment,
-    "confirmPayment": parameters.ConfirmPayment,
-    "createCustomer": parameters.CreateCustomer,
-    "updateCustomer": parameters.UpdateCustomer,
-    "createWebhookEndpoint": parameters.CreateWebhookEndpoint,
-    "createToken": parameters.CreateToken,
+    "createPayment": params.CreatePayment,
+    "capturePayment": params.CapturePayment,
+    "refundPayment": params.RefundPayment,
+    "confirmPayment": params.ConfirmPayment,
+    "createCustomer": params.CreateCustomer,
+    "updateCustomer": params.UpdateCustomer,
+    "createWebhookEndpoint": params.CreateWebhookEndpoint,
+    "createToken": params.CreateToken,
 }
-OPTIONS = set(get_type_hints(parameters.CallOptions))
-CARD: parameters.Card = {
+OPTIONS = set(get_type_hints(params.CallOptions))
+CARD: params.Card = {
     "number": "4242424242424242",
     "exp_month": 12,
     "exp_year": 2030,
@@ -57,7 +56,7 @@ def test_list_parameters_are_the_ones_described() -> None:
         parameter["name"].partition("[")[0]
         for parameter in operations()["listPayments"]["parameters"]
     }
-    assert set(get_type_hints(parameters.ListParameters)) - OPTIONS == described
+    assert set(get_type_hints(params.ListParameters)) - OPTIONS == described
 
 
 def call_everything(client: PaySaferClient) -> int:

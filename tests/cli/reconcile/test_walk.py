@@ -61,7 +61,7 @@ def walk(api: Api, **options: Any) -> list[str]:
         transport=httpx.MockTransport(api),
         max_retries=0,
     )
-    client._core.world.wall = lambda: api.now
+    client._settings.environment.wall = lambda: api.now
     steps = Walk(client, since=0, sleep=api.sleep, wall=lambda: api.now, **options)
     return [payment.id for look in steps for payment in look.payments]
 

@@ -13,10 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from flask_paysafer.client import AsyncPaySaferClient, PaySaferClient, answers
-from flask_paysafer.client.async_wire import AsyncWire
-from flask_paysafer.client.sync_wire import SyncWire
-from flask_paysafer.client.wire import NoAnswer, Send
+from flask_paysafer.client import AsyncPaySaferClient, PaySaferClient, responses
+from flask_paysafer.client.operation import NoResponse, Send
+from flask_paysafer.client.transport import AsyncConnections, Connections
 from flask_paysafer.errors import (
     APIConnectionError,
     APIError,
@@ -200,7 +199,7 @@ def test_an_answer_without_end_is_not_read_to_it(
             "its compressed form is cut off or too large",
         ),
         (
-            gzip.compress(b" " * (answers.MAX_BYTES + 1)),
+            gzip.compress(b" " * (responses.MAX_BYTES + 1)),
             "Content-Encoding: gzip\r\n",
             "its compressed form is cut off or too large",
         ),
@@ -332,7 +331,7 @@ def test_a_request_that_has_expired_is_not_sent() -> None:
     paysafer = Recorder()
     base_url = "https://api.paysafer.me/v1"
     expired = Send("GET", f"{base_url}/payments", [], b"", expires=time.monotonic())
-    never_sent = NoAnswer(sent=False, timed_out=True, reason="deadline")
-    assert SyncWire(paysafer, base_url=base_url).send(expired) == never_sent
-    assert asyncio.run(AsyncWire(paysafer, base_url=base_url).send(expired)) == never_sent
+    never_sent = NoResponse(sent=False, timed_out=True, reason="deadline")
+    assert Connections(paysafer, base_url=base_url).send(expired) == never_sent
+    assert asyncio.run(AsyncConnections(paysafer, base_url=base_url).send(expired)) == never_sent
     assert paysafer.requests == []

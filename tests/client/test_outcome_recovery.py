@@ -3,15 +3,14 @@ from __future__ import annotations
 import pytest
 
 from flask_paysafer import errors
-from flask_paysafer.client import operations
 from flask_paysafer.client.operation import Operation
 from flask_paysafer.resources import Payment
 
-from .driving import LOST, TIMED_OUT, World, answer, payment, refusal
+from .driving import LOST, TIMED_OUT, World, answer, payment, planned, refusal
 
-CAPTURE = operations.capture_payment("pay_1", {"idempotency_key": "k"})
-CANCEL = operations.cancel_payment("pay_1", {})
-CONFIRM = operations.confirm_payment("pay_1", {})
+CAPTURE = planned.payments.capture("pay_1", idempotency_key="k")
+CANCEL = planned.payments.cancel("pay_1")
+CONFIRM = planned.payments.confirm("pay_1")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +68,7 @@ def test_a_payment_that_shows_nothing_leaves_the_error(
 def test_a_partial_capture_is_settled_by_the_sum_that_was_captured(
     received: int, settled: bool
 ) -> None:
-    operation = operations.capture_payment("pay_1", {"amount": 5000})
+    operation = planned.payments.capture("pay_1", amount=5000)
     replies = LOST, answer(200, payment(amount_received=received))
     if settled:
         assert World().drive(operation, *replies, max_retries=0).amount_received == 5000
@@ -89,11 +88,11 @@ def test_nothing_is_read_back_after_a_plain_refusal_or_without_time() -> None:
 
 def test_the_call_s_own_headers_and_limits_do_not_reach_the_reading() -> None:
     world = World()
-    operation = operations.capture_payment("pay_1", {"headers": {"X-Fault": "lost"}})
+    operation = planned.payments.capture("pay_1", headers={"X-Fault": "lost"})
     world.drive(operation, LOST, answer(200, payment()), max_retries=0)
     assert "X-Fault" not in world.headers(1)
 
 
 def test_a_refund_is_never_settled_by_reading() -> None:
-    error = World().fail(operations.refund_payment("pay_1", {}), LOST, max_retries=0)
+    error = World().fail(planned.payments.refund("pay_1"), LOST, max_retries=0)
     assert error.outcome == "unknown"

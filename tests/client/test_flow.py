@@ -5,12 +5,10 @@ from typing import Any
 import pytest
 
 from flask_paysafer import errors
-from flask_paysafer.client import operations
-from flask_paysafer.client.operation import Operation
-from flask_paysafer.client.wire import Reply
-from flask_paysafer.resources import Customer, Payment
+from flask_paysafer.client.operation import AttemptResult, Operation
+from flask_paysafer.resources import Payment
 
-from .driving import LOST, OK, UNSENT, World, answer, create, payment, refusal, retrieve
+from .driving import LOST, OK, UNSENT, World, answer, create, payment, planned, refusal, retrieve
 
 
 def test_returns_the_object_that_was_answered() -> None:
@@ -61,17 +59,17 @@ def test_two_calls_get_two_keys() -> None:
 
 def test_an_update_gets_a_key_too() -> None:
     world = World()
-    world.drive(operations.update_customer("cus_1", {"name": "A"}), answer(200, {"id": "cus_1"}))
+    world.drive(planned.customers.update("cus_1", name="A"), answer(200, {"id": "cus_1"}))
     assert "Idempotency-Key" in world.headers()
 
 
 @pytest.mark.parametrize(
     "operation",
-    [create(), retrieve(), operations.delete(Customer, "pay_1", {})],
+    [create(), retrieve(), planned.customers.delete("pay_1")],
     ids=["create", "retrieve", "delete"],
 )
 @pytest.mark.parametrize("reply", [LOST, UNSENT, refusal(500), refusal(503), refusal(429)])
-def test_asks_again_where_that_is_safe(operation: Operation[Any], reply: Reply) -> None:
+def test_asks_again_where_that_is_safe(operation: Operation[Any], reply: AttemptResult) -> None:
     world = World()
     world.drive(operation, reply, OK)
     assert len(world.sends) == 2
@@ -106,13 +104,13 @@ def test_never_repeats_a_success_that_cannot_be_read(body: bytes) -> None:
 
 
 def test_a_write_without_a_key_is_not_repeated_when_it_may_have_been_done() -> None:
-    put = operations.request("PUT", "/settings", json={}, query=None, options={})
+    put = planned.request("PUT", "/settings", json={}, params=None)
     assert World().fail(put, LOST).attempts == 1
     assert World().fail(put, refusal(500)).attempts == 1
     World().drive(put, UNSENT, answer(200, {}))
     keyed = {"idempotency_key": "k"}
     World().drive(
-        operations.request("PUT", "/settings", json={}, query=None, options=keyed),
+        planned.request("PUT", "/settings", json={}, params=None, **keyed),
         LOST,
         answer(200, {}),
     )
@@ -125,12 +123,12 @@ def test_a_reply_about_another_object_is_an_error() -> None:
         "it is about another object than the one asked for."
     )
     assert (error.attempts, error.outcome) == (1, "rejected")
-    error = World().fail(operations.refund_payment("pay_2", {}), OK)
+    error = World().fail(planned.payments.refund("pay_2"), OK)
     assert error.outcome == "unknown"
 
 
 def test_an_answer_without_content_is_an_empty_object() -> None:
-    free = operations.request("DELETE", "/cards/card_1", json=None, query=None, options={})
+    free = planned.request("DELETE", "/cards/card_1", json=None, params=None)
     assert World().drive(free, answer(204, b"")) == {}
 
 

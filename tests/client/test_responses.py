@@ -10,10 +10,21 @@ import httpx
 import pytest
 
 from flask_paysafer import errors
-from flask_paysafer.client import AsyncPaySaferClient, PaySaferClient, operations
-from flask_paysafer.client.answers import error_of
+from flask_paysafer.client import AsyncPaySaferClient, PaySaferClient
+from flask_paysafer.client.flow import delay_asked_for
+from flask_paysafer.client.responses import error_of
 
-from .driving import LOST, NOON, PUBLISHABLE_KEY, SECRET_KEY, World, answer, create, refusal
+from .driving import (
+    LOST,
+    NOON,
+    PUBLISHABLE_KEY,
+    SECRET_KEY,
+    World,
+    answer,
+    create,
+    planned,
+    refusal,
+)
 
 CARD = "4242 4242-4242 4242"
 SECRETS = [SECRET_KEY, "pk_test_acmeshop1", "whsec_0123456789ab", CARD, "4242424242424242"]
@@ -22,7 +33,8 @@ LEAKY = "No: " + ", ".join(SECRETS + PERSONAL)
 
 
 def error(status: int, body: Any, **headers: str) -> Any:
-    return error_of(create(), answer(status, body, **headers), now=NOON)
+    response = answer(status, body, **headers)
+    return error_of(create(), response, retry_after=delay_asked_for(response, now=NOON))
 
 
 def test_keeps_what_paysafer_says() -> None:
@@ -128,7 +140,7 @@ def test_the_log_holds_no_secret_or_personal_data(caplog: pytest.LogCaptureFixtu
     caplog.set_level(logging.DEBUG)
     world = World()
     path = "/people/customer@example.com"
-    operation = operations.request("GET", path, json=None, query={"q": LEAKY}, options={})
+    operation = planned.request("GET", path, json=None, params={"q": LEAKY})
     world.fail(operation, refusal(500), leaky())
     assert len(caplog.records) == 2
     assert_clean(caplog.text)

@@ -1,0 +1,451 @@
+"""The calls of the API, each written once for both clients.
+
+A method of a service returns the operation that its arguments mean. :class:`ApiCall` and
+:class:`ApiList` turn it into a method that carries the operation out: on a service of
+:class:`PaySaferClient` the method blocks and returns the result, on one of
+:class:`AsyncPaySaferClient` it is awaited. Type checkers see both, with every parameter.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Coroutine, Mapping
+from types import MethodType
+from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar, Unpack, overload
+
+from ..errors import PaySaferError
+from ..pagination import AsyncPage, AsyncPaginator, Listed, Page
+from ..params import (
+    CallOptions,
+    CapturePayment,
+    ConfirmPayment,
+    CreateCustomer,
+    CreatePayment,
+    CreateToken,
+    CreateWebhookEndpoint,
+    ListParameters,
+    RefundPayment,
+    UpdateCustomer,
+    checked,
+    checks,
+    path_segment,
+)
+from ..resources import Customer, Payment, Resource, Token, WebhookEndpoint
+from .operation import Operation, Options, Recovery, encode_json, encode_query
+from .responses import object_reader, page_reader
+
+__all__ = [
+    "ApiCall",
+    "ApiList",
+    "Awaited",
+    "Blocking",
+    "Caller",
+    "Customers",
+    "Payments",
+    "Tokens",
+    "WebhookEndpoints",
+    "with_extra",
+]
+
+M = TypeVar("M")
+P = ParamSpec("P")
+R = TypeVar("R", bound=Resource)
+T = TypeVar("T")
+
+Params = Mapping[str, object]
+
+_CONFIRMED = frozenset({"processing", "requires_action", "requires_capture", "succeeded"})
+
+
+class Blocking:
+    """Marks what belongs to :class:`PaySaferClient`: calls return their result."""
+
+
+class Awaited:
+    """Marks what belongs to :class:`AsyncPaySaferClient`: calls are awaited."""
+
+
+class Caller(Generic[M]):
+    """Something that has calls. ``M`` is :class:`Blocking` or :class:`Awaited`."""
+
+    _is_async: bool
+    _execute: Callable[[Operation[Any]], Any]
+    """Carries an operation out, or returns the coroutine that does."""
+    _fetch_page: Callable[..., Any]
+    """Gets a page of the list that an operation asks for, or returns the coroutine."""
+
+
+class ApiCall(Generic[P, T]):
+    """Makes of a function that returns an operation the method that carries it out."""
+
+    def __init__(self, build: Callable[Concatenate[Any, P], Operation[T]]) -> None:
+        @functools.wraps(build)
+        def blocking(caller: Caller[Any], /, *args: Any, **params: Any) -> T:
+            operation = _built(build, caller, args, params)
+            del args, params  # personal: error trackers print the locals of frames
+            result: T = caller._execute(operation)
+            return result
+
+        @functools.wraps(build)
+        async def awaited(caller: Caller[Any], /, *args: Any, **params: Any) -> T:
+            operation = _built(build, caller, args, params)
+            del args, params
+            result: T = await caller._execute(operation)
+            return result
+
+        returns = str(inspect.signature(build).return_annotation)
+        for function in (blocking, awaited):
+            _let_return(function, returns.removeprefix("Operation[").removesuffix("]"))
+        self.__doc__ = build.__doc__
+        self._functions: dict[bool, Callable[..., Any]] = {False: blocking, True: awaited}
+
+    @overload
+    def __get__(self, caller: Caller[Blocking], owner: type) -> Callable[P, T]: ...
+
+    @overload
+    def __get__(
+        self, caller: Caller[Awaited], owner: type
+    ) -> Callable[P, Coroutine[Any, Any, T]]: ...
+
+    @overload
+    def __get__(self, caller: None, owner: type) -> Callable[..., Any]: ...
+
+    def __get__(self, caller: Caller[Any] | None, owner: type) -> Any:
+        if caller is None:
+            return self._functions[False]
+        return MethodType(self._functions[caller._is_async], caller)
+
+
+class ApiList(Generic[P, R]):
+    """Makes of a function that returns a list's operation the method that gets its pages."""
+
+    def __init__(self, build: Callable[Concatenate[Any, P], Operation[Listed[R]]]) -> None:
+        @functools.wraps(build)
+        def blocking(caller: Caller[Any], /, *args: Any, **params: Any) -> Page[R]:
+            operation = _built(build, caller, args, params)
+            del args, params
+            page: Page[R] = caller._fetch_page(operation)
+            return page
+
+        @functools.wraps(build)
+        def awaited(caller: Caller[Any], /, *args: Any, **params: Any) -> AsyncPaginator[R]:
+            operation = _built(build, caller, args, params)
+            del args, params
+            fetch: Callable[[], Coroutine[Any, Any, AsyncPage[R]]]
+            fetch = functools.partial(caller._fetch_page, operation)
+            return AsyncPaginator(fetch)
+
+        listed = str(inspect.signature(build).return_annotation)
+        resource = listed.removeprefix("Operation[Listed[").removesuffix("]]")
+        _let_return(blocking, f"Page[{resource}]")
+        _let_return(awaited, f"AsyncPaginator[{resource}]")
+        self.__doc__ = build.__doc__
+        self._functions: dict[bool, Callable[..., Any]] = {False: blocking, True: awaited}
+
+    @overload
+    def __get__(self, caller: Caller[Blocking], owner: type) -> Callable[P, Page[R]]: ...
+
+    @overload
+    def __get__(self, caller: Caller[Awaited], owner: type) -> Callable[P, AsyncPaginator[R]]: ...
+
+    @overload
+    def __get__(self, caller: None, owner: type) -> Callable[..., Any]: ...
+
+    def __get__(self, caller: Caller[Any] | None, owner: type) -> Any:
+        if caller is None:
+            return self._functions[False]
+        return MethodType(self._functions[caller._is_async], caller)
+
+
+def _built(
+    build: Callable[..., Operation[T]],
+    caller: Caller[Any],
+    args: tuple[Any, ...],
+    params: dict[str, Any],
+) -> Operation[T]:
+    try:
+        return build(caller, *args, **params)
+    except (TypeError, ValueError, PaySaferError) as error:
+        # Without the frames below, whose locals hold what was given.
+        del args, params
+        raise error.with_traceback(None) from None
+
+
+def _let_return(function: Any, annotation: str) -> None:
+    signature = inspect.signature(function)
+    function.__signature__ = signature.replace(return_annotation=annotation)
+    function.__annotations__ = {**function.__annotations__, "return": annotation}
+
+
+class Service(Caller[M]):
+    """The calls of one kind of object."""
+
+    collection: ClassVar[str]
+
+    def __init__(self, client: Caller[M]) -> None:
+        self._client = client
+        self._is_async = client._is_async
+        self._execute = client._execute
+        self._fetch_page = client._fetch_page
+
+    def _create(
+        self, cls: type[R], kind: type, params: Params, *, is_checkout: bool = False
+    ) -> Operation[R]:
+        arguments = checked(kind, params)
+        options = Options.take_from(arguments, "POST")
+        path = f"/{self.collection}"
+        return Operation(
+            method="POST",
+            path=path,
+            route=path,
+            read=object_reader(cls),
+            options=options,
+            body=encode_json(with_extra(arguments, options.extra, kind)),
+            is_checkout=is_checkout,
+        )
+
+    def _change(
+        self, method: str, cls: type[R], object_id: object, kind: type, params: Params, verb: str
+    ) -> Operation[R]:
+        arguments = checked(kind, params)
+        options = Options.take_from(arguments, method)
+        return Operation(
+            method=method,
+            path=f"/{self.collection}/{path_segment('id', object_id)}{verb}",
+            route=f"/{self.collection}/{{id}}{verb}",
+            read=object_reader(cls),
+            options=options,
+            body=encode_json(with_extra(arguments, options.extra, kind)),
+            expected_id=str(object_id),
+        )
+
+    def _address(
+        self, method: str, cls: type[R], object_id: object, params: Params
+    ) -> Operation[R]:
+        options = Options.take_from(checked(CallOptions, params), method)
+        return Operation(
+            method=method,
+            path=f"/{self.collection}/{path_segment('id', object_id)}",
+            route=f"/{self.collection}/{{id}}",
+            read=object_reader(cls),
+            options=options,
+            query=encode_query(options.extra or {}),
+            expected_id=str(object_id),
+        )
+
+    def _list(self, cls: type[R], params: Params) -> Operation[Listed[R]]:
+        arguments = checked(ListParameters, params)
+        options = Options.take_from(arguments, "GET")
+        path = f"/{self.collection}"
+        is_backwards = "ending_before" in arguments
+        return Operation(
+            method="GET",
+            path=path,
+            route=path,
+            read=page_reader(cls, is_backwards=is_backwards),
+            options=options,
+            query=encode_query(with_extra(arguments, options.extra, ListParameters)),
+            cursor_parameter="ending_before" if is_backwards else "starting_after",
+        )
+
+
+def with_extra(arguments: Params, extra: Params | None, kind: type) -> Params:
+    """Return the arguments of a call with the parameters that this version does not know.
+
+    :raises ValueError: for a parameter that it does know, for it would bypass the check.
+    """
+    if not extra:
+        return arguments
+    for name in checks(kind).keys() - checks(CallOptions).keys():
+        if name in extra:
+            raise ValueError(f"extra must not hold {name}, which this call takes as {name}=….")
+    return {**arguments, **extra}
+
+
+class Payments(Service[M]):
+    """Charges to customers' payment methods."""
+
+    collection = "payments"
+
+    @ApiCall
+    def create(self, **params: Unpack[CreatePayment]) -> Operation[Payment]:
+        """Charge a payment method, or prepare to.
+
+        :raises CardError: if the card is declined.
+        """
+        return self._create(Payment, CreatePayment, params, is_checkout=True)
+
+    @ApiCall
+    def retrieve(self, payment_id: str, **options: Unpack[CallOptions]) -> Operation[Payment]:
+        """Return a payment as it is now.
+
+        :raises NotFoundError: if there is no such payment.
+        """
+        return self._read(payment_id, options)
+
+    @ApiList
+    def list(self, **params: Unpack[ListParameters]) -> Operation[Listed[Payment]]:
+        """Return the newest payments. Iterating goes through all pages."""
+        return self._list(Payment, params)
+
+    @ApiCall
+    def capture(self, payment_id: str, **params: Unpack[CapturePayment]) -> Operation[Payment]:
+        """Take the money of a payment that was authorised.
+
+        If no response comes, the payment is read back, and returned if it shows that the
+        money was taken.
+
+        :raises InvalidRequestError: if the payment can't be captured in its state.
+        """
+        operation = self._act("/capture", payment_id, CapturePayment, params)
+        judge = functools.partial(_is_captured, params.get("amount"))
+        return self._with_recovery(operation, judge)
+
+    @ApiCall
+    def cancel(self, payment_id: str, **options: Unpack[CallOptions]) -> Operation[Payment]:
+        """End a payment that has taken no money. If no response comes, it is read back.
+
+        :raises InvalidRequestError: if the payment can't be canceled in its state.
+        """
+        operation = self._act("/cancel", payment_id, CallOptions, options)
+        return self._with_recovery(operation, _is_canceled)
+
+    @ApiCall
+    def refund(self, payment_id: str, **params: Unpack[RefundPayment]) -> Operation[Payment]:
+        """Give some or all of a payment back. Give a key: two refunds may both be right.
+
+        :raises InvalidRequestError: if there is less left to give back.
+        """
+        return self._act("/refund", payment_id, RefundPayment, params)
+
+    @ApiCall
+    def confirm(self, payment_id: str, **params: Unpack[ConfirmPayment]) -> Operation[Payment]:
+        """Charge a payment that waited for it. If no response comes, it is read back.
+
+        :raises CardError: if the card is declined.
+        """
+        operation = self._act("/confirm", payment_id, ConfirmPayment, params)
+        operation.is_checkout = True
+        return self._with_recovery(operation, _is_confirmed)
+
+    def _read(self, payment_id: object, options: Params) -> Operation[Payment]:
+        operation = self._address("GET", Payment, payment_id, options)
+        operation.is_checkout = True
+        return operation
+
+    def _act(self, verb: str, payment_id: object, kind: type, params: Params) -> Operation[Payment]:
+        return self._change("POST", Payment, payment_id, kind, params, verb)
+
+    def _with_recovery(
+        self, operation: Operation[Payment], judge: Callable[[Payment], bool | None]
+    ) -> Operation[Payment]:
+        # Without the call's own options: its headers and its key are for the write.
+        operation.recovery = Recovery(self._read(operation.expected_id, {}), judge)
+        return operation
+
+
+def _is_captured(amount: int | None, payment: Payment) -> bool | None:
+    """Judge a capture of ``amount``, or of all."""
+    if payment.status == "succeeded":
+        # Another sum was captured by another call: this one will find nothing left.
+        return amount is None or payment.amount_received in {amount, None}
+    return False if payment.status in {"canceled", "failed"} else None
+
+
+def _is_canceled(payment: Payment) -> bool | None:
+    if payment.status == "canceled":
+        return True
+    return False if payment.status == "succeeded" else None
+
+
+def _is_confirmed(payment: Payment) -> bool | None:
+    """Judge a confirmation. ``failed`` stays open: it may be from before."""
+    if payment.status in _CONFIRMED:
+        return True
+    return False if payment.status == "canceled" else None
+
+
+class Customers(Service[M]):
+    """People and companies that pay."""
+
+    collection = "customers"
+
+    @ApiCall
+    def create(self, **params: Unpack[CreateCustomer]) -> Operation[Customer]:
+        """Save a customer."""
+        return self._create(Customer, CreateCustomer, params)
+
+    @ApiCall
+    def retrieve(self, customer_id: str, **options: Unpack[CallOptions]) -> Operation[Customer]:
+        """Return a customer as it is now.
+
+        :raises NotFoundError: if there is no such customer.
+        """
+        return self._address("GET", Customer, customer_id, options)
+
+    @ApiCall
+    def update(self, customer_id: str, **params: Unpack[UpdateCustomer]) -> Operation[Customer]:
+        """Change the fields that are given."""
+        return self._change("PATCH", Customer, customer_id, UpdateCustomer, params, "")
+
+    @ApiCall
+    def delete(self, customer_id: str, **options: Unpack[CallOptions]) -> Operation[Customer]:
+        """Remove a customer. The result has ``deleted`` and little else."""
+        return self._address("DELETE", Customer, customer_id, options)
+
+    @ApiList
+    def list(self, **params: Unpack[ListParameters]) -> Operation[Listed[Customer]]:
+        """Return the newest customers. Iterating goes through all pages."""
+        return self._list(Customer, params)
+
+
+class WebhookEndpoints(Service[M]):
+    """Addresses that PaySafer sends events to."""
+
+    collection = "webhook-endpoints"
+
+    @ApiCall
+    def create(self, **params: Unpack[CreateWebhookEndpoint]) -> Operation[WebhookEndpoint]:
+        """Have events sent to an address. Only this result holds the signing ``secret``."""
+        if params.get("enabled_events") is None:
+            params = {**params, "enabled_events": ["*"]}
+        return self._create(WebhookEndpoint, CreateWebhookEndpoint, params)
+
+    @ApiList
+    def list(self, **params: Unpack[ListParameters]) -> Operation[Listed[WebhookEndpoint]]:
+        """Return the newest endpoints. Iterating goes through all pages."""
+        return self._list(WebhookEndpoint, params)
+
+    @ApiCall
+    def retrieve(
+        self, endpoint_id: str, **options: Unpack[CallOptions]
+    ) -> Operation[WebhookEndpoint]:
+        """Return an endpoint as it is now.
+
+        :raises NotFoundError: if there is no such endpoint.
+        """
+        return self._address("GET", WebhookEndpoint, endpoint_id, options)
+
+    @ApiCall
+    def delete(
+        self, endpoint_id: str, **options: Unpack[CallOptions]
+    ) -> Operation[WebhookEndpoint]:
+        """Remove an endpoint. The result has ``deleted`` and little else."""
+        return self._address("DELETE", WebhookEndpoint, endpoint_id, options)
+
+
+class Tokens(Service[M]):
+    """Card data that PaySafer keeps. Browsers make tokens; this is for tests and terminals."""
+
+    collection = "tokens"
+
+    @ApiCall
+    def create(self, **params: Unpack[CreateToken]) -> Operation[Token]:
+        """Store card data at PaySafer. Sent with the publishable key.
+
+        :raises CardError: if the card can't be used.
+        """
+        operation = self._create(Token, CreateToken, params, is_checkout=True)
+        operation.is_publishable = True
+        return operation
