@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 from flask import Blueprint, Flask, has_app_context
 
-from .checkout.helpers import add_template_helpers
+from .checkout.rendering import add_template_helpers
 from .checkout.views import add_checkout_routes
 from .config import Config, load_config
 from .errors import ConfigurationError
@@ -239,9 +239,9 @@ def _show_tables_to_migrations(db: Any) -> None:
 def _create_blueprint(state: AppState) -> Blueprint:
     blueprint = Blueprint(state.config.name, __name__, url_prefix=state.config.url_prefix or None)
     add_webhook_routes(blueprint, state)
-    add_checkout_routes(blueprint, state.config, lambda: state.checkout)
+    add_checkout_routes(blueprint, state)
     add_operator_routes(blueprint, state)
-    add_template_helpers(state.app, state.config, lambda: state.checkout)
+    add_template_helpers(state)
     return blueprint
 
 

@@ -1,7 +1,7 @@
 """The checkout: pages on which card data goes to PaySafer and never through the shop.
 
-``orders`` is what the merchant's loader returns; ``phases`` says what an attempt's
-state means; ``service`` decides what happens; ``recovery`` finds out what became of
-an attempt whose answer was lost; ``agreement`` compares order, payment and webhook;
-``views`` is HTTP.
+``orders`` is what the merchant's loader returns; ``service`` decides what happens to an
+order; ``resolver`` finds out what became of an attempt; ``payments`` is what is asked of
+PaySafer and how an answer is verified; ``phases`` says what a customer is shown; ``views``
+is HTTP, ``forms`` what comes in by it, ``rendering`` and ``texts`` what goes out.
 """

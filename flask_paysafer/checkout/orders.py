@@ -122,3 +122,26 @@ def _check_saved_method(order: CheckoutOrder) -> None:
             "CheckoutOrder.payment_method needs the customer it belongs to and a "
             "payment_method_label, such as 'Visa •••• 4242', for the customer to know it by."
         )
+
+
+def checked_reference(reference: object) -> str:
+    """Return an order's reference as text that fits into an address.
+
+    :raises ValueError: if :func:`is_reference` says no.
+    """
+    text = str(reference) if reference is not None else ""
+    if not is_reference(text):
+        raise ValueError(
+            "An order's reference must be 1 to 255 printable characters without a slash or a "
+            "space around it, such as its number."
+        )
+    return text
+
+
+def is_reference(text: str) -> bool:
+    """Tell whether ``text`` can be an order's reference.
+
+    Control characters can't, nor a space at an end: not every database tells ``1`` from ``1 ``.
+    """
+    is_plain = text.isprintable() and text == text.strip() and "/" not in text
+    return 0 < len(text) <= 255 and is_plain and text not in {".", ".."}

@@ -18,12 +18,19 @@ from ..errors import ConfigurationError, TooManyAttemptsError
 from ..events import Event
 from ..inbox.attempts import Attempt
 from ..inbox.errors import is_unfit_value
-from . import identity
-from .agreement import agreed_order
 from .aliases import plain_numbers
 from .orders import CheckoutOrder
-from .payments import creation
-from .settling import PAUSE, Settler
+from .payments import (
+    attempt_key,
+    creation,
+    installation_id,
+    installation_of,
+    is_of,
+    number_of,
+    reference_of,
+    verified_order,
+)
+from .resolver import PAUSE, AttemptResolver
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -68,7 +75,7 @@ class Checkout:
         self._load_order = load_order
         self._shop_connection = shop_connection
         self._undo = undo
-        self._settler = Settler(client, store, deadline=config.deadline)
+        self._resolver = AttemptResolver(client, store, deadline=config.deadline)
 
     def order(self, reference: str) -> CheckoutOrder | None:
         """Return the merchant's order, or None if there is none (for this customer).
@@ -143,10 +150,10 @@ class Checkout:
             return attempt
         has_changed = attempt.money != order.amount
         if has_changed and _is_unanswered(attempt):
-            return self._settler.abandon(attempt, failure="changed")
-        attempt = self._settler.settle(attempt, early=early)
+            return self._resolver.abandon(attempt, failure="changed")
+        attempt = self._resolver.settle(attempt, early=early)
         if has_changed and attempt.state in CANCELLABLE:
-            return self._settler.abandon(attempt, failure="changed")
+            return self._resolver.abandon(attempt, failure="changed")
         return attempt
 
     def pay(
@@ -160,13 +167,13 @@ class Checkout:
         if current is not None and not current.is_closed:
             return current
         attempt = self._new_attempt(reference, order, current, payment_method, return_url)
-        if not self._store.begin(attempt, lease=self._settler.lease):
+        if not self._store.begin(attempt, lease=self._resolver.lease):
             # Another tab, click or worker was quicker: its attempt is the one that counts.
             return self._store.current(reference) or attempt
         self._announce(reference, order)
-        begun = self._settler.reread(attempt)
-        self._settler.ask(begun, is_first=True)
-        return self._settler.reread(begun)
+        begun = self._resolver.reread(attempt)
+        self._resolver.ask(begun, is_first=True)
+        return self._resolver.reread(begun)
 
     def _announce(self, reference: str, order: CheckoutOrder) -> None:
         try:
@@ -200,7 +207,7 @@ class Checkout:
             reference=reference,
             number=number,
             shop=shop,
-            key=identity.attempt_key(shop, reference, number),
+            key=attempt_key(shop, reference, number),
             money=order.amount,
             manual_capture=order.capture_method == "manual",
             state="asked",
@@ -214,7 +221,7 @@ class Checkout:
                 "The checkout needs the app's SECRET_KEY: it protects the form against forged "
                 "requests. Set it to a long random value that all workers share."
             )
-        return identity.shop_mark(self._app.secret_key, self.config.name)
+        return installation_id(self._app.secret_key, self.config.name)
 
     def restart(self, reference: str, order: CheckoutOrder) -> Attempt | None:
         """Give up the open attempt, so that another card can be tried.
@@ -223,11 +230,11 @@ class Checkout:
         """
         attempt = self._store.current(reference)
         if attempt is not None and _is_unanswered(attempt):
-            return self._settler.abandon(attempt, failure="restarted")
+            return self._resolver.abandon(attempt, failure="restarted")
         attempt = self.look(reference, order)
         if attempt is None or attempt.state not in CANCELLABLE:
             return attempt
-        return self._settler.abandon(attempt, failure="restarted")
+        return self._resolver.abandon(attempt, failure="restarted")
 
     def note_event(self, event: Event) -> None:
         """Let a payment's webhook settle its attempt; harmless for all other events.
@@ -240,7 +247,7 @@ class Checkout:
             return
         payment = event.data
         if event.type == "payment.completed" and payment.status == "succeeded":
-            self._settler.note(attempt, payment)
+            self._resolver.note(attempt, payment)
         elif not attempt.is_final:
             self._store.note_payment_id(attempt, payment["id"])
 
@@ -251,11 +258,11 @@ class Checkout:
 
     def _attempt_of(self, event: Event) -> Attempt | None:
         payment = event.data
-        reference, number = identity.reference_of(payment), identity.number_of(payment)
+        reference, number = reference_of(payment), number_of(payment)
         if reference is None or number is None or not isinstance(payment.get("id"), str):
             return None
         attempt = self._store.attempt(reference, number)
-        return attempt if attempt and identity.is_of(payment, attempt) else None
+        return attempt if attempt and is_of(payment, attempt) else None
 
     def payment_id(self, reference: str) -> str | None:
         """Return the id of the payment that the order's latest attempt made, if it is known."""
@@ -268,7 +275,7 @@ class Checkout:
         :returns: None for an event that is not about a payment of this checkout.
         :raises OrderMismatchError: if order, payment and webhook don't agree.
         """
-        reference = identity.reference_of(event.data)
+        reference = reference_of(event.data)
         if reference is None or not event.type.startswith("payment."):
             return None
         within = self._shop_connection() if self._shop_connection else None
@@ -276,10 +283,10 @@ class Checkout:
         if not self._is_ours(event, attempt):
             logger.info("Event %s is about the payment of another shop's order.", event.id)
             return None
-        return agreed_order(event, self._order_anywhere(reference), attempt)
+        return verified_order(event, self._order_anywhere(reference), attempt)
 
     def _is_ours(self, event: Event, attempt: Attempt | None) -> bool:
-        mark = identity.shop_of(event.data)
+        mark = installation_of(event.data)
         # No mark: a payment that the merchant's own code made with our reference.
         return mark is None or mark in {attempt.shop if attempt else None, self._shop}
 

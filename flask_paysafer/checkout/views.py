@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
 from itertools import chain
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -26,16 +25,14 @@ from flask import (
 )
 from werkzeug.wrappers import Response as AnyResponse
 
-from ..config import Config
 from ..errors import InboxUnavailableError, TooManyAttemptsError
-from .assets import asset
-from .card_guard import holds_card_data
-from .csrf import is_genuine
-from .orders import CheckoutOrder
+from .forms import holds_card_data, is_genuine
+from .orders import CheckoutOrder, is_reference
 from .phases import SETTLED, phase_of
-from .rendering import Renderer, is_reference, shown_amount
+from .rendering import Renderer, asset, shown_amount
 
 if TYPE_CHECKING:
+    from ..state import AppState
     from .service import Checkout
 
 logger = logging.getLogger(__name__)
@@ -45,14 +42,9 @@ _FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-da
 _MAX_BYTES = 65_536
 
 
-def add_checkout_routes(
-    blueprint: Blueprint, config: Config, get_checkout: Callable[[], Checkout]
-) -> None:
-    """Add the checkout's routes and templates to the extension's blueprint.
-
-    :param get_checkout: Called in the first request that needs it, not before.
-    """
-    views = _Views(config, get_checkout)
+def add_checkout_routes(blueprint: Blueprint, state: AppState) -> None:
+    """Add the checkout's routes and templates to the extension's blueprint."""
+    views = _Views(state)
     rule = "/checkout/<reference>"
     blueprint.add_url_rule(rule, "checkout", views.checkout, methods=["GET", "POST"])
     blueprint.add_url_rule(f"{rule}/status", "checkout_status", views.status)
@@ -64,10 +56,10 @@ def add_checkout_routes(
 
 
 class _Views:
-    def __init__(self, config: Config, get_checkout: Callable[[], Checkout]) -> None:
-        self._get_checkout = get_checkout
-        self._renderer = Renderer(config)
-        self._policy = _content_policy(config.api_base)
+    def __init__(self, state: AppState) -> None:
+        self._state = state
+        self._renderer = Renderer(state.config)
+        self._policy = _content_policy(state.config.api_base)
 
     def checkout(self, reference: str) -> AnyResponse:
         """Show the order's page, or take what its form sends."""
@@ -77,7 +69,7 @@ class _Views:
             return self._checkout(reference)
         except InboxUnavailableError:
             logger.exception("The checkout's database can't be used")
-            return _come_again()
+            return _retry_later()
 
     def _checkout(self, reference: str) -> AnyResponse:
         if request.method == "POST":
@@ -92,7 +84,7 @@ class _Views:
 
         A loader's database may choke on a NUL, and take "1 " for "1": two orders for us.
         """
-        checkout = self._get_checkout()
+        checkout = self._state.checkout
         order = checkout.find(reference) if is_reference(reference) else None
         if order is None:
             abort(404)
@@ -150,7 +142,7 @@ class _Views:
             checkout, order = self._find(reference)
             phase = phase_of(checkout.look(reference, order, early=0.0), order)
         except InboxUnavailableError:
-            return _come_again()
+            return _retry_later()
         return jsonify(state=phase, settled=phase in SETTLED)
 
     def _guard(self, answer: Response) -> Response:
@@ -195,7 +187,7 @@ def _chosen_method(order: CheckoutOrder) -> str | None:
     return token if _TOKEN.fullmatch(token) else None
 
 
-def _come_again() -> AnyResponse:
+def _retry_later() -> AnyResponse:
     answer = make_response("The checkout is not available right now. Please try again.", 503)
     answer.headers["Retry-After"] = "5"
     return answer

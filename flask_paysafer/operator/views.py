@@ -25,7 +25,7 @@ from flask import (
 )
 from werkzeug.wrappers import Response as AnyResponse
 
-from ..checkout.csrf import csrf_fields, is_genuine
+from ..checkout.forms import csrf_fields, is_genuine
 from ..errors import InboxUnavailableError
 from ..inbox.records import STATES
 from ..webhooks.handlers import call

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask_paysafer.checkout.identity import attempt_key
+from flask_paysafer.checkout.payments import attempt_key
 from flask_paysafer.inbox.attempts import Attempt
 from flask_paysafer.money import Money
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from flask_paysafer.checkout.settling import READING_TIME
+from flask_paysafer.checkout.resolver import READING_TIME
 from flask_paysafer.checkout.texts import catalogue
 from flask_paysafer.money import Money
 from flask_paysafer.sandbox import Sandbox
@@ -326,7 +326,7 @@ def test_a_list_that_cannot_be_read_frees_nothing(shop: Shop, sandbox: Sandbox) 
 def test_a_list_that_was_not_read_to_its_end_frees_nothing(
     shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flask_paysafer.checkout.settling.MAX_LISTED", 2)
+    monkeypatch.setattr("flask_paysafer.checkout.resolver.MAX_LISTED", 2)
     sandbox.fault("error-500", **CREATE)
     shop.send(token=shop.token())
     for _ in range(5):
@@ -343,7 +343,7 @@ def test_looking_through_a_slow_list_takes_no_longer_than_its_time(
     for _ in range(5):
         shop.paysafer_payment("pm_card_visa")
     shop.let_time_pass(30 * HOUR)
-    shop.checkout._settler._clock = count(step=READING_TIME / 2).__next__
+    shop.checkout._resolver._clock = count(step=READING_TIME / 2).__next__
     assert shop.phase() == "checking"
 
 

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask_babel import Babel
 
-from flask_paysafer.checkout.pages import SCRIPT_TEXTS, notice_for
+from flask_paysafer.checkout.rendering import SCRIPT_TEXTS, notice_for
 from flask_paysafer.checkout.texts import Texts, catalogue, format_money
 from flask_paysafer.money import Money
 from tests.checkout.attempts import an_attempt

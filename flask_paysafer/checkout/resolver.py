@@ -26,8 +26,7 @@ from typing import TYPE_CHECKING
 from .. import errors
 from ..idempotency import idempotency_key
 from ..inbox.attempts import Attempt
-from .identity import is_of
-from .payments import challenge_url, decline_of, failure_of, money_of, refusal_of
+from .payments import challenge_url, decline_of, failure_of, is_of, money_of, refusal_of
 
 if TYPE_CHECKING:
     from ..client import PaySaferClient
@@ -64,7 +63,7 @@ MAX_LISTED = 2000
 """How many payments are looked through for a lost one."""
 
 
-class Settler:
+class AttemptResolver:
     """Asks PaySafer about attempts and notes what it says."""
 
     def __init__(

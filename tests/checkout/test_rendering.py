@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from flask import Flask, render_template_string
 
-from flask_paysafer.checkout.rendering import Renderer, checked_reference
+from flask_paysafer.checkout.orders import checked_reference
+from flask_paysafer.checkout.rendering import Renderer
 from flask_paysafer.config import Config
 from flask_paysafer.errors import ConfigurationError
 from flask_paysafer.extension import PaySafer

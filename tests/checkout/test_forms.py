@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flask_paysafer.checkout.card_guard import holds_card_data, passes_luhn
+from flask_paysafer.checkout.forms import holds_card_data, passes_luhn
 
 
 @pytest.mark.parametrize(
