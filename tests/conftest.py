@@ -7,10 +7,15 @@ A folder's name marks ``browser`` and ``works_with``, and a parameter that names
 from __future__ import annotations
 
 import gc
+import os
+import shutil
+import ssl
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+import certifi
 import pytest
 from flask import Flask
 from jinja2 import BytecodeCache
@@ -18,6 +23,11 @@ from jinja2.bccache import Bucket
 from werkzeug.routing import Rule
 
 TESTS = Path(__file__).parent
+
+MAKE_CONTEXT = ssl.create_default_context
+
+MEMORY = Path("/dev/shm")
+ENOUGH = 2 * 1024**3
 
 FOLDERS = {"browser", "works_with"}
 
@@ -32,6 +42,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     if len(chosen) == 1 and ".py" in chosen[0]:
         return 0
     return None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep temporary folders in memory where there is room: SQLite's commits wait for no disk."""
+    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -77,12 +93,24 @@ class RuleOnce(Rule):
         return self._compiled[key]
 
 
+@cache
+def _usual_certificates() -> ssl.SSLContext:
+    return MAKE_CONTEXT(cafile=certifi.where())
+
+
+def _context(*arguments: Any, **options: Any) -> ssl.SSLContext:
+    if not arguments and options == {"cafile": certifi.where()}:
+        return _usual_certificates()
+    return MAKE_CONTEXT(*arguments, **options)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def quick_apps() -> Iterator[None]:
-    """Make thousands of apps without compiling the same templates and routes thousands of times."""
+    """Make thousands of apps and HTTP clients from templates, routes and certificates read once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Flask, "jinja_options", {"bytecode_cache": CompiledOnce()})
         patch.setattr(Flask, "url_rule_class", RuleOnce)
+        patch.setattr(ssl, "create_default_context", _context)
         yield
 
 
