@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from babel import Locale
 
-__all__ = ["Money", "check_currency", "exponent"]
+__all__ = ["CURRENCIES", "Money", "check_currency", "exponent"]
 
 # ISO 4217, list one: how many digits follow the point in each currency that is in use.
 _CODES_BY_EXPONENT = {
@@ -40,6 +40,8 @@ bhd iqd jod kwd lyd omr tnd
 _EXPONENTS = {
     code: digits for digits, codes in _CODES_BY_EXPONENT.items() for code in codes.split()
 }
+CURRENCIES = frozenset(_EXPONENTS)
+"""The codes of ISO 4217 that are in use and have minor units, in lower case."""
 _LARGEST_POWER_OF_TEN = 30
 
 

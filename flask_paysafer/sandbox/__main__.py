@@ -13,7 +13,9 @@ from types import FrameType
 
 from ..errors import ConfigurationError
 from .app import Sandbox
+from .control import TEST_ACCOUNT
 from .description import describe
+from .envfile import write_settings
 from .errors import ApiError
 from .sender import SIGN_WITH
 
@@ -33,8 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, stop)
     try:
         with _sandbox(options) as sandbox, sandbox.serve(options.port, options.host):
-            secret = sandbox.register(options.webhook)["secret"] if options.webhook else None
-            _say_where(sandbox, secret)
+            settings = _settings(sandbox, options.webhook)
+            if options.env_file:
+                write_settings(options.env_file, settings)
+            _announce(sandbox, settings, options.env_file)
             stopped.wait()
     except (ApiError, ConfigurationError, OSError) as error:
         sys.stderr.write(f"The sandbox can't start: {_reason(error, options.port)}\n")
@@ -57,6 +61,7 @@ def _sandbox(options: argparse.Namespace) -> Sandbox:
         clock_rate=options.clock_rate,
         strict=options.strict,
         idempotency=options.idempotency,
+        allow_hosts=options.allow_host,
         allow_remote_webhooks=options.allow_remote_webhooks,
         sign_with=options.sign_with,
         signature_scheme=options.signature_scheme,
@@ -71,6 +76,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (%(default)s)")
     parser.add_argument("--port", type=_port, default=4242, help="0 takes a free one (%(default)s)")
     parser.add_argument("--db", metavar="FILE", help="keep everything in this file")
+    parser.add_argument(
+        "--env-file", metavar="FILE", help="write the printed settings there, such as to .env"
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="answer under this host name too, not only under localhost (may be repeated)",
+    )
     parser.add_argument("--strict", action="store_true", help="refuse what is only assumed")
     parser.add_argument(
         "--clock-rate", type=_rate, metavar="N", help="virtual seconds per second; 0 stands still"
@@ -121,15 +136,23 @@ def _rate(text: str) -> float:
     return rate
 
 
-def _say_where(sandbox: Sandbox, webhook_secret: str | None) -> None:
-    secret = f"  PAYSAFER_WEBHOOK_SECRET={webhook_secret}\n" if webhook_secret else ""
+def _settings(sandbox: Sandbox, webhook: str | None) -> dict[str, str]:
+    settings = {
+        "PAYSAFER_API_BASE": f"{sandbox.url}/v1",
+        "PAYSAFER_SECRET_KEY": f"sk_test_{TEST_ACCOUNT}",
+        "PAYSAFER_PUBLISHABLE_KEY": f"pk_test_{TEST_ACCOUNT}",
+    }
+    if webhook:
+        settings["PAYSAFER_WEBHOOK_SECRET"] = sandbox.register(webhook)["secret"]
+    return settings
+
+
+def _announce(sandbox: Sandbox, settings: dict[str, str], env_file: str | None) -> None:
+    lines = "".join(f"  {name}={value}\n" for name, value in settings.items())
+    where = f", written to {env_file}" if env_file else ""
     sys.stdout.write(
         f"PaySafer's sandbox answers at {sandbox.url} (dashboard: {sandbox.url}/)\n"
-        "Settings for your shop:\n"
-        f"  PAYSAFER_API_BASE={sandbox.url}/v1\n"
-        "  PAYSAFER_SECRET_KEY=sk_test_acmeshop1\n"
-        "  PAYSAFER_PUBLISHABLE_KEY=pk_test_acmeshop1\n"
-        f"{secret}"
+        f"Settings for your shop{where}:\n{lines}"
         "Stop it with Ctrl-C.\n"
     )
     sys.stdout.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -15,7 +15,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from ..money import Money
-from .control import Control, control_routes
+from .control import Control, control_routes, host_name
 from .dashboard import add_dashboard_routes
 from .description import describe
 from .engine import Engine
@@ -26,12 +26,15 @@ from .pipeline import MAX_BODY_BYTES, Pipeline, preflight_headers
 from .resources import Account
 from .routes import ROUTES, Route
 from .scenarios import authenticate
-from .sender import Sender, SignWith
+from .sender import Sender, SignWith, is_loopback
 from .server import SandboxServer
 from .store import Row
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_IN_PROCESS = "paysafer.sandbox.in_process"
+"""In the WSGI environment of requests that our own transports carry: any host will do."""
 
 
 class Sandbox(Control):
@@ -46,6 +49,8 @@ class Sandbox(Control):
     :param clock_rate: Virtual seconds per real second; 0 stands still.
     :param strict: Refuse the routes that PaySafer doesn't document.
     :param idempotency: ``"replay"``, or ``"strict"``: any reuse of a key is 409.
+    :param allow_hosts: Host names to answer under besides loopback ones, such as a container's.
+        Without this, a page whose name was rebound to 127.0.0.1 could use the API.
     :param allow_remote_webhooks: Deliver to other machines too.
     :param sign_with: The time that signatures carry: ``"virtual"``, ``"wall"``
         (the real one), or ``"auto"``, virtual unless a shop on a real clock
@@ -65,6 +70,7 @@ class Sandbox(Control):
         clock_rate: float | None = None,
         strict: bool = False,
         idempotency: Reading = "replay",
+        allow_hosts: Iterable[str] = (),
         allow_remote_webhooks: bool = False,
         sign_with: SignWith = "auto",
         signature_scheme: str = "timestamped",
@@ -82,6 +88,8 @@ class Sandbox(Control):
             sender=sender,
         )
         super().__init__(engine)
+        self.allowed_hosts = {name.lower() for name in allow_hosts}
+        """Host names that are answered besides loopback ones."""
         self._app = create_app(self)
 
     @property
@@ -96,7 +104,7 @@ class Sandbox(Control):
 
     def transport(self) -> httpx.BaseTransport:
         """Return an httpx transport that reaches the sandbox without a network."""
-        return httpx.WSGITransport(app=self._app)
+        return httpx.WSGITransport(app=_in_process(self._app))
 
     def async_transport(self) -> httpx.AsyncBaseTransport:
         """Return the same for ``httpx.AsyncClient`` and ``AsyncPaySaferClient``."""
@@ -107,6 +115,7 @@ class Sandbox(Control):
         """Serve it over HTTP for the length of a ``with`` block; ``.url`` tells where."""
         server = SandboxServer(host, port, self._app)
         self.engine.public_url = server.url
+        self.allowed_hosts.add(host_name(server.url.partition("//")[2]))
         thread = threading.Thread(
             target=server.serve_forever, args=(0.05,), name="sandbox", daemon=True
         )
@@ -134,7 +143,7 @@ class _AsyncTransport(httpx.AsyncBaseTransport):
     """Reaches the sandbox in process; each request runs in a thread of its own."""
 
     def __init__(self, app: WSGIApplication) -> None:
-        self._transport = httpx.WSGITransport(app=app)
+        self._transport = httpx.WSGITransport(app=_in_process(app))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Carry one request out."""
@@ -150,22 +159,43 @@ class _AsyncTransport(httpx.AsyncBaseTransport):
         return httpx.Response(answer.status_code, headers=answer.headers, content=content)
 
 
-def create_app(control: Control) -> Flask:
+def _in_process(app: WSGIApplication) -> WSGIApplication:
+    def call(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return app({**environ, _IN_PROCESS: True}, start_response)
+
+    return call
+
+
+def create_app(sandbox: Sandbox) -> Flask:
     """Return the Flask app of one sandbox: API, control API, bank page and dashboard."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
     # A redirect would turn a POST that a client repeats into a surprise.
     app.url_map.merge_slashes = False
-    pipeline = Pipeline(control.engine)
+    pipeline = Pipeline(sandbox.engine)
     for route in ROUTES:
         _add_api_route(app, pipeline, route)
-    app.register_blueprint(control_routes(control))
-    app.register_blueprint(challenge_pages(control.engine))
-    add_dashboard_routes(app, control)
+    app.register_blueprint(control_routes(sandbox))
+    app.register_blueprint(challenge_pages(sandbox.engine))
+    add_dashboard_routes(app, sandbox)
     app.add_url_rule("/openapi.json", "description", lambda: describe())
     app.register_error_handler(HTTPException, lambda error: _refuse(pipeline, error))
+    app.before_request(lambda: _require_known_host(sandbox, pipeline))
     return app
+
+
+def _require_known_host(sandbox: Sandbox, pipeline: Pipeline) -> Response | None:
+    """Answer 403 where the browser of another site's page may be asking: see ``allow_hosts``."""
+    name = host_name(request.host)
+    if _IN_PROCESS in request.environ or is_loopback(name) or name in sandbox.allowed_hosts:
+        return None
+    error = ApiError(
+        "host_not_allowed",
+        f"The sandbox does not answer as {name[:100]}. Use localhost, or start it with "
+        "--allow-host and that name.",
+    )
+    return pipeline.refuse(_this_request(), error)
 
 
 def _add_api_route(app: Flask, pipeline: Pipeline, route: Route) -> None:

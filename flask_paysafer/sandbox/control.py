@@ -19,7 +19,7 @@ from .faults import ARM_FAULT
 from .fields import Number, Record, Text
 from .pipeline import read_body, read_json
 from .resources import register_endpoint
-from .scenarios import TRIGGER, authenticate, event_of, happen, seed, tenant_named
+from .scenarios import TRIGGER, authenticate, event_of, seed, tenant_named, trigger_event
 from .sender import is_loopback
 from .store import shown
 
@@ -32,7 +32,7 @@ def require_loopback(request: Request) -> None:
     origin = request.headers.get("Origin")
     if not (
         _comes_from_here(request)
-        and _names_loopback(request.host)
+        and names_loopback(request.host)
         and (origin is None or origin.lower() == f"{request.scheme}://{request.host}".lower())
     ):
         abort(403)
@@ -43,23 +43,37 @@ def _comes_from_here(request: Request) -> bool:
     return "REMOTE_ADDR" not in request.environ or is_loopback(request.remote_addr or "")
 
 
-def _names_loopback(host: str) -> bool:
+def names_loopback(host: str) -> bool:
+    """Tell whether a ``Host`` header names this machine."""
+    return is_loopback(host_name(host))
+
+
+def host_name(host: str) -> str:
+    """Return the name or address of a ``Host`` header, without the port; ``""`` if it has none."""
     try:
-        return is_loopback(urlsplit(f"//{host}").hostname or "")
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
     except ValueError:
-        return False
+        return ""
 
 
 TEST_ACCOUNT = "acmeshop1"
 """Whose client a copied test has."""
-OBJECTS = ("payment", "customer", "webhook_endpoint", "token", "dispute", "payout")
+OBJECTS = (
+    "payment",
+    "customer",
+    "payment_method",
+    "webhook_endpoint",
+    "token",
+    "dispute",
+    "payout",
+)
 """The kinds of objects that can be listed across accounts."""
 NEXT_RETRY = "next-retry"
 _STEP = Number(10 * 366 * 24 * 3600)
 
 
 class Control:
-    """Steer a sandbox. Every method answers with plain JSON values."""
+    """Controls a sandbox. Every method returns plain JSON values."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -87,15 +101,27 @@ class Control:
             raise invalid("to", f"must be {NEXT_RETRY}.")
         return self.clock()
 
-    def fault(self, kind: str, **options: Any) -> dict[str, Any]:
+    def fault(
+        self,
+        kind: str,
+        *,
+        method: str | None = None,
+        path: str | None = None,
+        times: int | None = None,
+        seconds: float | None = None,
+    ) -> dict[str, Any]:
         """Arm a fault and return it.
 
-        :param options: ``method``, ``path`` (with ``/v1``), ``times`` and ``seconds``.
-        :raises ApiError: 400 for an unknown kind or option.
+        :param kind: See the table of faults in the docs, such as ``"lost-answer"``.
+        :param method: Only requests with this method.
+        :param path: Only requests to this path, ``/v1`` included; ``*`` matches anything.
+        :param times: How many requests it meets; once by default.
+        :param seconds: How long ``delay`` and ``drip`` take, in real seconds; 3 by default.
+        :raises ApiError: 400 for an unknown kind or a value of the wrong type.
         """
-        given = {name: value for name, value in options.items() if value is not None}
+        given = _given_only(kind=kind, method=method, path=path, times=times, seconds=seconds)
         with self.engine.store.changed:
-            return self.engine.faults.arm({"kind": kind, **given}).shown()
+            return self.engine.faults.arm(given).shown()
 
     def faults(self) -> list[dict[str, Any]]:
         """Return the faults that still wait."""
@@ -107,28 +133,43 @@ class Control:
         with self.engine.store.changed:
             self.engine.faults.clear()
 
-    def trigger(self, type: str, **order: Any) -> dict[str, Any]:  # noqa: A002 (the route's name)
-        """Make an event happen and return it.
+    def trigger(
+        self,
+        type: str,  # noqa: A002 (the event's field)
+        *,
+        account: str | None = None,
+        mode: str | None = None,
+        payment: str | None = None,
+        amount: int | None = None,
+        data: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Make an event happen through the state machine, and return it.
 
         :param type: One of the ten documented types, or a future one.
-        :param order: ``account`` (what follows ``sk_test_``), ``mode``,
-            ``payment``, ``amount`` and ``data``.
+        :param account: What follows ``sk_test_`` in the key; may be left out where there is one.
+        :param mode: ``"test"`` (the default) or ``"live"``.
+        :param payment: The payment that it happens to; a new one by default.
+        :param amount: Minor units.
+        :param data: Fields of the event's object, such as ``{"outcome": "lost"}``.
         :raises ApiError: for what the state machine forbids, and unknown fields.
         """
-        return event_of(type, self.happen(type, **order))
+        given = {"payment": payment, "amount": amount, "data": data}
+        made = self.trigger_all(type, account=account, mode=mode, **given)
+        return event_of(type, made)
 
-    def happen(self, type: str, **order: Any) -> list[dict[str, Any]]:  # noqa: A002 (as above)
-        """Make an event happen and return all that came of it, in order.
+    def trigger_all(self, type: str, **options: Any) -> list[dict[str, Any]]:  # noqa: A002 (as above)
+        """Make an event happen, and return all events that came of it, in order.
 
-        A refund needs a payment: if none is named, two other events are made before it.
-        Takes what :meth:`trigger` takes.
+        A refund needs a payment: if none is named, two other events come before it.
+
+        :param options: As :meth:`trigger` takes them.
         """
-        given = {name: value for name, value in order.items() if value is not None}
-        made = happen(self.engine, {"type": type, **given})
-        told = {name: given[name] for name in ("payment", "amount", "data") if name in given}
+        given = _given_only(type=type, **options)
+        made = trigger_event(self.engine, given)
+        shared = {name: given[name] for name in ("payment", "amount", "data") if name in given}
         about = event_of(type, made)["data"].get("id")
         self.engine.log_step(
-            "paysafer_sandbox.trigger", type, made=about, account=TEST_ACCOUNT, **told
+            "paysafer_sandbox.trigger", type, made=about, account=TEST_ACCOUNT, **shared
         )
         return made
 
@@ -179,13 +220,27 @@ class Control:
         """
         return self.engine.deliveries.resend(delivery)
 
-    def settings(self, **changes: Any) -> dict[str, Any]:
-        """Change what is given and return all settings.
+    def settings(
+        self,
+        *,
+        idempotency: str | None = None,
+        strict: bool | None = None,
+        clock_rate: float | None = None,
+        sign_with: str | None = None,
+    ) -> dict[str, Any]:
+        """Change what is given, and return all settings.
 
-        :param changes: ``idempotency``, ``strict``, ``clock_rate`` and ``sign_with``.
-        :raises ApiError: 400 for an unknown setting or value.
+        :param idempotency: ``"replay"`` or ``"strict"``.
+        :param strict: Whether calls that PaySafer does not document are refused.
+        :param clock_rate: Virtual seconds per real second; 0 stops the clock.
+        :param sign_with: The time in signatures: ``"auto"``, ``"virtual"`` or ``"wall"``.
+        :raises ApiError: 400 for a value that is not one of these.
         """
-        return self.engine.change_settings(changes)
+        return self.engine.change_settings(
+            _given_only(
+                idempotency=idempotency, strict=strict, clock_rate=clock_rate, sign_with=sign_with
+            )
+        )
 
     def register(self, url: str, account: str = "acmeshop1") -> dict[str, Any]:
         """Send the account's test events to ``url`` and return the endpoint with its secret.
@@ -212,21 +267,25 @@ class Control:
 
 
 EVENTS_HEADER = "PaySafer-Sandbox-Events"
-"""Names everything that a trigger made, in order: a refund's payment comes with it."""
+"""Names everything that a trigger made, in options: a refund's payment comes with it."""
 
 _ADVANCE = Record({"seconds": Number(float("inf")), "to": Text(100)})
 _SEED = Record({"account": Text(255)})
 
 
+def _given_only(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
 def control_routes(control: Control) -> Blueprint:
     """Return the routes; each does what the method of the same name does."""
-    routes = Blueprint("steering", __name__, url_prefix="/_sandbox")
+    routes = Blueprint("control", __name__, url_prefix="/_sandbox")
     routes.before_request(lambda: require_loopback(request))
     routes.register_error_handler(ApiError, _failure)
     _add_clock_and_settings(routes, control)
     _add_faults(routes, control)
     _add_lists(routes, control)
-    _add_happenings(routes, control)
+    _add_actions(routes, control)
     return routes
 
 
@@ -292,13 +351,13 @@ def _add_lists(routes: Blueprint, control: Control) -> None:
         return jsonify(control.objects(kind))
 
 
-def _add_happenings(routes: Blueprint, control: Control) -> None:
+def _add_actions(routes: Blueprint, control: Control) -> None:
     @routes.post("/trigger")
     def trigger() -> ResponseReturnValue:
-        order = _given(TRIGGER)
-        made = control.happen(**order)
+        given = _given(TRIGGER)
+        made = control.trigger_all(**given)
         names = " ".join(event["id"] for event in made)
-        return event_of(order["type"], made), {EVENTS_HEADER: names}
+        return event_of(given["type"], made), {EVENTS_HEADER: names}
 
     @routes.post("/deliveries/<delivery>/resend")
     def resend(delivery: str) -> ResponseReturnValue:

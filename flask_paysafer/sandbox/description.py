@@ -76,6 +76,14 @@ _NEXT_ACTION = _record(
     }
 )
 
+_CARD = _record(
+    {
+        "brand": _TEXT,
+        "last4": {"type": "string", "pattern": "^[0-9]{4}$"},
+        "exp_month": {"type": "integer"},
+        "exp_year": {"type": "integer"},
+    }
+)
 _PAYMENT = _object(
     "payment",
     "pay",
@@ -87,6 +95,7 @@ _PAYMENT = _object(
         "status": {"enum": list(_STATUSES)},
         "description": _MAYBE_TEXT,
         "payment_method": _MAYBE_TEXT,
+        "payment_method_details": {"oneOf": [_record({"card": _CARD}), {"type": "null"}]},
         "customer": _MAYBE_TEXT,
         "metadata": _METADATA,
         "receipt_email": _MAYBE_TEXT,
@@ -115,14 +124,7 @@ _TOKEN = _object(
     "token",
     "tok",
     {
-        "card": _record(
-            {
-                "brand": _TEXT,
-                "last4": {"type": "string", "pattern": "^[0-9]{4}$"},
-                "exp_month": {"type": "integer"},
-                "exp_year": {"type": "integer"},
-            }
-        ),
+        "card": _CARD,
         "used": {"type": "boolean"},
         **_CREATED,
     },

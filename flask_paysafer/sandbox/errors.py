@@ -15,6 +15,7 @@ STATUS_AND_TYPE: dict[str, tuple[int, str]] = {
     "api_key_missing": (401, _INVALID),
     "api_key_invalid": (401, _INVALID),
     "secret_key_required": (401, _INVALID),
+    "host_not_allowed": (403, _INVALID),
     "resource_missing": (404, _INVALID),
     "url_unknown": (404, _INVALID),
     "route_assumed": (404, _INVALID),

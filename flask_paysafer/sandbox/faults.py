@@ -66,7 +66,7 @@ class Fault:
         )
 
     def shown(self) -> dict[str, Any]:
-        """Return it as steering shows it."""
+        """Return it as the control API shows it."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
 

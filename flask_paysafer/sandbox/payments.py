@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from .cards import BY_NAME, BY_NUMBER, BY_PAYMENT_METHOD, Card
+from .cards import (
+    AUTHENTICATION_REQUIRED,
+    BY_NAME,
+    Decline,
+    decide,
+    needs_challenge,
+    save_card,
+    use_payment_method,
+)
 from .errors import ApiError, error_body, invalid
 from .resources import Account, Result
 from .store import Row, random_text, shown
@@ -40,58 +48,6 @@ def require_status(payment: Row, operation: str) -> None:
             f"This payment's status is {payment['status']}; {operation} needs "
             f"{' or '.join(sorted(allowed))}.",
         )
-
-
-def create_token(account: Account, data: dict[str, Any]) -> Result:
-    """Make a token that pays once. The number and the CVC are forgotten here."""
-    given = data["card"]
-    card = BY_NUMBER.get(given["number"])
-    if card is None:
-        raise invalid(
-            "card[number]",
-            "not one of the sandbox's test cards. Never send a real card to a sandbox.",
-        )
-    token = account.new(
-        "tok",
-        "token",
-        {
-            "card": {
-                "brand": card.brand,
-                "last4": card.number[-4:],
-                "exp_month": given["exp_month"],
-                "exp_year": given["exp_year"],
-            },
-            "used": False,
-            "_card": card.name,
-        },
-    )
-    return Result(shown(token))
-
-
-def take_payment_method(account: Account, method: str) -> Card:
-    """Return the card behind ``method``; a token is used up by this.
-
-    :raises ApiError: 400 for one that is unknown or used up.
-    """
-    if method.startswith("tok_"):
-        return _take_token(account, method)
-    try:
-        return BY_PAYMENT_METHOD[method]
-    except KeyError:
-        raise ApiError(
-            "reference_missing",
-            f"No such payment_method: {method[:100]}. The sandbox knows pm_card_visa and the "
-            "other test cards.",
-            param="payment_method",
-        ) from None
-
-
-def _take_token(account: Account, token_id: str) -> Card:
-    token = account.refer("token", token_id, "payment_method")
-    if token["used"]:
-        raise invalid("payment_method", "this token was used already; make a new one.")
-    account.put("token", {**token, "used": True})
-    return BY_NAME[token["_card"]]
 
 
 def open_dispute_of(account: Account, payment: Row) -> Row | None:
@@ -195,68 +151,78 @@ def create_payment(account: Account, data: dict[str, Any]) -> Result:
     """Create a payment, and charge it unless it waits for something."""
     if "customer" in data:
         account.refer("customer", data["customer"], "customer")
-    method = data.get("payment_method")
-    card = take_payment_method(account, method) if method else None
-    payment = account.new("pay", "payment", _new_fields(data, card))
-    if card is None or not data.get("confirm", True):
+    _check_saving(data)
+    payment = account.new("pay", "payment", _new_fields(account, data))
+    if payment["_card"] is None or not data.get("confirm", True):
         account.emit("payment.created", payment)
         return Result(shown(payment))
-    return _charge(account, payment, card, is_new=True)
+    return _charge(account, payment, is_new=True, off_session=data.get("off_session", False))
 
 
-def _new_fields(data: dict[str, Any], card: Card | None) -> Row:
+def _check_saving(data: dict[str, Any]) -> None:
+    if not data.get("save_payment_method"):
+        return
+    if "customer" not in data:
+        raise invalid("save_payment_method", "needs a customer, whose card it will be.")
+    if data.get("payment_method", "tok_").startswith("pm_"):
+        raise invalid("save_payment_method", "needs a token (tok_…) as the payment_method.")
+
+
+def _new_fields(account: Account, data: dict[str, Any]) -> Row:
+    method = data.get("payment_method")
     return {
         "amount": data["amount"],
         "amount_received": 0,
         "amount_refunded": 0,
         "currency": data["currency"],
-        "status": "requires_confirmation" if card else "requires_payment_method",
+        "status": "requires_confirmation" if method else "requires_payment_method",
         "description": data.get("description"),
-        "payment_method": data.get("payment_method"),
+        "payment_method": None,
+        "payment_method_details": None,
         "customer": data.get("customer"),
         "metadata": data.get("metadata", {}),
         "receipt_email": data.get("receipt_email"),
-        "_card": card.name if card else None,
+        "_card": None,
+        "_is_saved": False,
+        "_save": data.get("save_payment_method", False),
         "_capture_method": data.get("capture_method", "automatic"),
         "_return_url": data.get("return_url"),
+        **(use_payment_method(account, method, data.get("customer")) if method else {}),
     }
 
 
-def retrieve_payment(account: Account, payment_id: str) -> Result:
-    """Return the payment as it is."""
-    return Result(shown(account.find("payment", payment_id)))
-
-
 def confirm_payment(account: Account, payment_id: str, data: dict[str, Any]) -> Result:
-    """Charge a payment that waited for it, or failed before."""
+    """Charge a payment that waited for it, or failed before; the customer is there."""
     payment = account.find("payment", payment_id)
     require_status(payment, "confirm")
     if "return_url" in data:
         payment = {**payment, "_return_url": data["return_url"]}
     if "payment_method" in data:
-        method = data["payment_method"]
-        card = take_payment_method(account, method)
-        payment = {**payment, "payment_method": method, "_card": card.name}
+        method = use_payment_method(account, data["payment_method"], payment["customer"])
+        payment = {**payment, **method}
     if payment["_card"] is None:
         raise ApiError(
             "parameter_missing",
             "Missing required parameter: payment_method (the payment has none yet)",
             param="payment_method",
         )
-    return _charge(account, payment, BY_NAME[payment["_card"]], is_new=False)
+    return _charge(account, payment)
 
 
-def _charge(account: Account, payment: Row, card: Card, *, is_new: bool) -> Result:
-    if card.needs_challenge:
+def _charge(
+    account: Account, payment: Row, *, is_new: bool = False, off_session: bool = False
+) -> Result:
+    decline = None
+    if not off_session and needs_challenge(payment):
         charged = _ask_for_authentication(account, payment)
-    elif card.declines:
-        charged = _change(account, payment, "failed", failure_reason=card.decline_code)
+    elif decline := decide(account, payment, off_session=off_session):
+        charged = _decline(account, payment, decline)
     else:
         charged = _approve(account, payment)
     if is_new:
         account.emit("payment.created", charged)
-    _tell_outcome(account, charged, card)
-    return _declined(charged, card) if charged["status"] == "failed" else Result(shown(charged))
+    _emit_outcome(account, charged)
+    return _declined(charged, decline) if decline else Result(shown(charged))
 
 
 def _ask_for_authentication(account: Account, payment: Row) -> Row:
@@ -276,7 +242,15 @@ def _ask_for_authentication(account: Account, payment: Row) -> Row:
     )
 
 
+def _decline(account: Account, payment: Row, decline: Decline) -> Row:
+    # The card is good: the payment waits for the customer to confirm it on a page.
+    waits = decline is AUTHENTICATION_REQUIRED
+    status = "requires_payment_method" if waits else "failed"
+    return _change(account, payment, status, failure_reason=decline.decline_code)
+
+
 def _approve(account: Account, payment: Row) -> Row:
+    payment = save_card(account, payment)
     if payment["_capture_method"] == "manual":
         expires = account.clock() + AUTHORISATION_SECONDS
         authorised = _change(account, payment, "requires_capture", _expires=expires)
@@ -285,35 +259,26 @@ def _approve(account: Account, payment: Row) -> Row:
     return _change(account, payment, "succeeded", amount_received=payment["amount"])
 
 
-def _tell_outcome(account: Account, payment: Row, card: Card) -> None:
-    if payment["status"] == "failed":
+def _emit_outcome(account: Account, payment: Row) -> None:
+    if "failure_reason" in payment:
         account.emit("payment.failed", payment)
     if payment["status"] == "succeeded":
         account.emit("payment.completed", payment)
-        if card.result == "disputed":
+        if BY_NAME[payment["_card"]].is_disputed:
             open_dispute(account, payment)
 
 
-def _declined(payment: Row, card: Card) -> Result:
-    body = error_body(
-        "card_error",
-        card.code,
-        card.message,
-        decline_code=card.decline_code,
-        payment=shown(payment),
-    )
+def _declined(payment: Row, decline: Decline) -> Result:
+    body = error_body("card_error", **decline._asdict(), payment=shown(payment))
     return Result(body, status=402)
 
 
 def pass_challenge(account: Account, payment: Row) -> Row:
     """The cardholder authenticated: charge the card now."""
     require_status(payment, "challenge")
-    card = BY_NAME[payment["_card"]]
-    if card.declines:
-        charged = _change(account, payment, "failed", failure_reason=card.decline_code)
-    else:
-        charged = _approve(account, payment)
-    _tell_outcome(account, charged, card)
+    decline = decide(account, payment, off_session=False)
+    charged = _decline(account, payment, decline) if decline else _approve(account, payment)
+    _emit_outcome(account, charged)
     return charged
 
 
@@ -331,7 +296,7 @@ def capture_payment(account: Account, payment_id: str, data: dict[str, Any]) -> 
     require_status(payment, "capture")
     amount = _part(data, payment["amount"], "capture")
     captured = _change(account, payment, "succeeded", amount_received=amount)
-    _tell_outcome(account, captured, BY_NAME[payment["_card"]])
+    _emit_outcome(account, captured)
     return Result(shown(captured))
 
 

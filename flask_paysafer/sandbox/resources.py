@@ -51,12 +51,16 @@ class Account:
         """Add or replace a row."""
         return self.store.put(kind, self.tenant, row)
 
+    def get(self, kind: str, row_id: str) -> Row | None:
+        """Return the row, or None."""
+        return self.store.get(kind, self.tenant, row_id)
+
     def find(self, kind: str, row_id: str) -> Row:
         """Return the row that an address names.
 
         :raises ApiError: 404 if there is none.
         """
-        row = self.store.get(kind, self.tenant, row_id)
+        row = self.get(kind, row_id)
         if row is None:
             raise ApiError("resource_missing", f"No such {kind}: {row_id[:100]}", param="id")
         return row
@@ -66,7 +70,7 @@ class Account:
 
         :raises ApiError: 400 with ``param`` if there is none.
         """
-        row = self.store.get(kind, self.tenant, row_id)
+        row = self.get(kind, row_id)
         if row is None:
             raise ApiError("reference_missing", f"No such {kind}: {row_id[:100]}", param=param)
         return row
@@ -179,11 +183,6 @@ def create_customer(account: Account, data: dict[str, Any]) -> Result:
     return Result(shown(customer))
 
 
-def retrieve_customer(account: Account, customer_id: str) -> Result:
-    """Return the customer."""
-    return Result(shown(account.find("customer", customer_id)))
-
-
 def update_customer(account: Account, customer_id: str, data: dict[str, Any]) -> Result:
     """Change the given fields; metadata is merged, and ``""`` removes a key of it."""
     customer = account.find("customer", customer_id)
@@ -199,10 +198,17 @@ def update_customer(account: Account, customer_id: str, data: dict[str, Any]) ->
 
 
 def delete_customer(account: Account, customer_id: str) -> Result:
-    """Forget the customer; payments keep its id."""
-    account.find("customer", customer_id)
-    account.store.discard("customer", account.tenant, customer_id)
-    return Result({"id": customer_id, "object": "customer", "deleted": True})
+    """Delete the customer and its saved cards; payments keep its id."""
+    for card in list(account.table("payment_method").rows.values()):
+        if card["customer"] == customer_id:
+            account.store.discard("payment_method", account.tenant, card["id"])
+    return _delete(account, "customer", customer_id)
+
+
+def _delete(account: Account, kind: str, row_id: str) -> Result:
+    account.find(kind, row_id)
+    account.store.discard(kind, account.tenant, row_id)
+    return Result({"id": row_id, "object": kind, "deleted": True})
 
 
 def create_endpoint(account: Account, data: dict[str, Any]) -> Result:
@@ -242,16 +248,9 @@ def register_endpoint(account: Account, url: str) -> Row:
     return create_endpoint(account, CREATE_ENDPOINT.check({"url": url})).body
 
 
-def retrieve_endpoint(account: Account, endpoint_id: str) -> Result:
-    """Return the endpoint without its secret."""
-    return Result(shown(account.find("webhook_endpoint", endpoint_id)))
-
-
 def delete_endpoint(account: Account, endpoint_id: str) -> Result:
     """Stop delivering there; what still waits is given up."""
-    account.find("webhook_endpoint", endpoint_id)
-    account.store.discard("webhook_endpoint", account.tenant, endpoint_id)
-    return Result({"id": endpoint_id, "object": "webhook_endpoint", "deleted": True})
+    return _delete(account, "webhook_endpoint", endpoint_id)
 
 
 def wants(endpoint: Row, event_type: str) -> bool:

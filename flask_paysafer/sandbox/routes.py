@@ -1,4 +1,4 @@
-"""The calls of the API: one table, from which the routes and the description are made."""
+"""The calls of the API: one table, from which the routes and the OpenAPI file are made."""
 
 from __future__ import annotations
 
@@ -6,28 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .fields import (
-    CANCEL_PAYMENT,
-    CAPTURE_PAYMENT,
-    CONFIRM_PAYMENT,
-    CREATE_CUSTOMER,
-    CREATE_ENDPOINT,
-    CREATE_PAYMENT,
-    CREATE_TOKEN,
-    LIST_QUERY,
-    NO_QUERY,
-    REFUND_PAYMENT,
-    UPDATE_CUSTOMER,
-    Record,
-)
+from . import fields
+from .cards import create_token
+from .fields import Record
 from .payments import (
     cancel_payment,
     capture_payment,
     confirm_payment,
     create_payment,
-    create_token,
     refund_payment,
-    retrieve_payment,
 )
 from .resources import (
     Account,
@@ -37,10 +24,12 @@ from .resources import (
     delete_customer,
     delete_endpoint,
     list_page,
-    retrieve_customer,
-    retrieve_endpoint,
     update_customer,
 )
+from .store import shown
+
+Operation = Callable[..., Result]
+"""Gets the account, the ids of the path, and the checked body or query."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +40,13 @@ class Route:
     path: str
     """As Flask writes it, ``/v1`` included."""
     name: str
-    """The operation's id in the description."""
+    """The operation's id in the OpenAPI file."""
     summary: str
-    operation: Callable[..., Result]
-    """Gets the account, the ids of the path, and the checked body or query."""
+    operation: Operation
     answer: str
-    """The name of the answer's schema in the description."""
+    """The name of the answer's schema in the OpenAPI file."""
     body: Record | None = None
-    query: Record = NO_QUERY
+    query: Record = fields.NO_QUERY
     is_documented: bool = True
     """Whether PaySafer's own pages name it; everything else is assumed."""
     takes_publishable_key: bool = False
@@ -66,165 +54,97 @@ class Route:
 
     @property
     def tag(self) -> str:
-        """What the header ``PaySafer-Sandbox`` says."""
+        """The value of the header ``PaySafer-Sandbox``."""
         return "documented" if self.is_documented else "assumed"
 
 
-def _listing(kind: str) -> Callable[[Account, dict[str, Any]], Result]:
-    return lambda account, query: Result(list_page(account.table(kind), query))
+def _documented(
+    call: str,
+    name: str,
+    summary: str,
+    operation: Operation,
+    answer: str,
+    body: Record | None = None,
+) -> Route:
+    method, path = call.split()
+    query = fields.LIST_QUERY if answer.endswith("List") else fields.NO_QUERY
+    return Route(method, f"/v1{path}", name, summary, operation, answer, body, query)
 
 
+def _for_browsers(
+    path: str, name: str, summary: str, operation: Operation, answer: str, body: Record
+) -> Route:
+    return Route(
+        "POST",
+        f"/v1{path}",
+        name,
+        summary,
+        operation,
+        answer,
+        body,
+        is_documented=False,
+        takes_publishable_key=True,
+    )
+
+
+def _list(kind: str) -> Operation:
+    def list_rows(account: Account, query: dict[str, Any]) -> Result:
+        return Result(list_page(account.table(kind), query))
+
+    return list_rows
+
+
+def _retrieve(kind: str) -> Operation:
+    def retrieve_row(account: Account, row_id: str) -> Result:
+        return Result(shown(account.find(kind, row_id)))
+
+    return retrieve_row
+
+
+_PAYMENT, _CUSTOMER, _ENDPOINT = "/payments/<id>", "/customers/<id>", "/webhook-endpoints/<id>"
+
+# fmt: off
 ROUTES = (
-    Route(
-        "POST",
-        "/v1/payments",
-        "createPayment",
-        "Create a payment",
-        create_payment,
-        "Payment",
-        body=CREATE_PAYMENT,
-    ),
-    Route(
-        "GET",
-        "/v1/payments",
-        "listPayments",
-        "List payments, newest first",
-        _listing("payment"),
-        "PaymentList",
-        query=LIST_QUERY,
-    ),
-    Route(
-        "GET",
-        "/v1/payments/<id>",
-        "retrievePayment",
-        "Retrieve a payment",
-        retrieve_payment,
-        "Payment",
-    ),
-    Route(
-        "POST",
-        "/v1/payments/<id>/capture",
-        "capturePayment",
-        "Take the reserved money, or a part of it",
-        capture_payment,
-        "Payment",
-        body=CAPTURE_PAYMENT,
-    ),
-    Route(
-        "POST",
-        "/v1/payments/<id>/cancel",
-        "cancelPayment",
-        "End a payment that took no money",
-        cancel_payment,
-        "Payment",
-        body=CANCEL_PAYMENT,
-    ),
-    Route(
-        "POST",
-        "/v1/payments/<id>/refund",
-        "refundPayment",
-        "Give back the money, or a part of it",
-        refund_payment,
-        "Payment",
-        body=REFUND_PAYMENT,
-    ),
-    Route(
-        "POST",
-        "/v1/payments/<id>/confirm",
-        "confirmPayment",
-        "Charge a payment that waited for it, or failed before",
-        confirm_payment,
-        "Payment",
-        body=CONFIRM_PAYMENT,
-        is_documented=False,
-        takes_publishable_key=True,
-    ),
-    Route(
-        "POST",
-        "/v1/customers",
-        "createCustomer",
-        "Create a customer",
-        create_customer,
-        "Customer",
-        body=CREATE_CUSTOMER,
-    ),
-    Route(
-        "GET",
-        "/v1/customers",
-        "listCustomers",
-        "List customers, newest first",
-        _listing("customer"),
-        "CustomerList",
-        query=LIST_QUERY,
-    ),
-    Route(
-        "GET",
-        "/v1/customers/<id>",
-        "retrieveCustomer",
-        "Retrieve a customer",
-        retrieve_customer,
-        "Customer",
-    ),
-    Route(
-        "PATCH",
-        "/v1/customers/<id>",
-        "updateCustomer",
-        "Change a customer",
-        update_customer,
-        "Customer",
-        body=UPDATE_CUSTOMER,
-    ),
-    Route(
-        "DELETE",
-        "/v1/customers/<id>",
-        "deleteCustomer",
-        "Delete a customer",
-        delete_customer,
-        "Deleted",
-    ),
-    Route(
-        "POST",
-        "/v1/webhook-endpoints",
-        "createWebhookEndpoint",
-        "Register an address for webhooks",
-        create_endpoint,
-        "NewWebhookEndpoint",
-        body=CREATE_ENDPOINT,
-    ),
-    Route(
-        "GET",
-        "/v1/webhook-endpoints",
-        "listWebhookEndpoints",
-        "List webhook endpoints, newest first",
-        _listing("webhook_endpoint"),
-        "WebhookEndpointList",
-        query=LIST_QUERY,
-    ),
-    Route(
-        "GET",
-        "/v1/webhook-endpoints/<id>",
-        "retrieveWebhookEndpoint",
-        "Retrieve a webhook endpoint",
-        retrieve_endpoint,
-        "WebhookEndpoint",
-    ),
-    Route(
-        "DELETE",
-        "/v1/webhook-endpoints/<id>",
-        "deleteWebhookEndpoint",
-        "Delete a webhook endpoint",
-        delete_endpoint,
-        "Deleted",
-    ),
-    Route(
-        "POST",
-        "/v1/tokens",
-        "createToken",
-        "Make a token of a card, from a browser",
-        create_token,
-        "Token",
-        body=CREATE_TOKEN,
-        is_documented=False,
-        takes_publishable_key=True,
-    ),
+    _documented("POST /payments", "createPayment",
+                "Create a payment", create_payment, "Payment", fields.CREATE_PAYMENT),
+    _documented("GET /payments", "listPayments",
+                "List payments, newest first", _list("payment"), "PaymentList"),
+    _documented(f"GET {_PAYMENT}", "retrievePayment",
+                "Retrieve a payment", _retrieve("payment"), "Payment"),
+    _documented(f"POST {_PAYMENT}/capture", "capturePayment",
+                "Capture the authorised amount, or less", capture_payment, "Payment",
+                fields.CAPTURE_PAYMENT),
+    _documented(f"POST {_PAYMENT}/cancel", "cancelPayment",
+                "Cancel a payment that took no money", cancel_payment, "Payment",
+                fields.CANCEL_PAYMENT),
+    _documented(f"POST {_PAYMENT}/refund", "refundPayment",
+                "Refund a payment in full or in part", refund_payment, "Payment",
+                fields.REFUND_PAYMENT),
+    _for_browsers(f"{_PAYMENT}/confirm", "confirmPayment",
+                  "Charge a payment that waited for it, or failed before", confirm_payment,
+                  "Payment", fields.CONFIRM_PAYMENT),
+    _documented("POST /customers", "createCustomer",
+                "Create a customer", create_customer, "Customer", fields.CUSTOMER),
+    _documented("GET /customers", "listCustomers",
+                "List customers, newest first", _list("customer"), "CustomerList"),
+    _documented(f"GET {_CUSTOMER}", "retrieveCustomer",
+                "Retrieve a customer", _retrieve("customer"), "Customer"),
+    _documented(f"PATCH {_CUSTOMER}", "updateCustomer",
+                "Change a customer", update_customer, "Customer", fields.CUSTOMER),
+    _documented(f"DELETE {_CUSTOMER}", "deleteCustomer",
+                "Delete a customer", delete_customer, "Deleted"),
+    _documented("POST /webhook-endpoints", "createWebhookEndpoint",
+                "Register an address for webhooks", create_endpoint, "NewWebhookEndpoint",
+                fields.CREATE_ENDPOINT),
+    _documented("GET /webhook-endpoints", "listWebhookEndpoints",
+                "List webhook endpoints, newest first", _list("webhook_endpoint"),
+                "WebhookEndpointList"),
+    _documented(f"GET {_ENDPOINT}", "retrieveWebhookEndpoint",
+                "Retrieve a webhook endpoint", _retrieve("webhook_endpoint"), "WebhookEndpoint"),
+    _documented(f"DELETE {_ENDPOINT}", "deleteWebhookEndpoint",
+                "Delete a webhook endpoint", delete_endpoint, "Deleted"),
+    _for_browsers("/tokens", "createToken",
+                  "Make a token of a card, from a browser", create_token, "Token",
+                  fields.CREATE_TOKEN),
 )
+# fmt: on

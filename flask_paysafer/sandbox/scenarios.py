@@ -14,10 +14,9 @@ from .engine import Engine
 from .errors import ApiError, invalid
 from .fields import (
     AMOUNT,
-    CREATE_CUSTOMER,
     CREATE_PAYMENT,
     CURRENCY,
-    UPDATE_CUSTOMER,
+    CUSTOMER,
     AnyObject,
     Choice,
     Kind,
@@ -42,8 +41,8 @@ from .store import Row, Tenant, is_account, new_id, shown
 _DEFAULT_AMOUNT = 15000
 
 
-class Order(NamedTuple):
-    """What is to happen."""
+class TriggerRequest(NamedTuple):
+    """An event that somebody asks for."""
 
     type: str
     payment: str | None
@@ -54,53 +53,55 @@ class Order(NamedTuple):
 class Scenario(NamedTuple):
     """How a type of event is made."""
 
-    happen: Callable[[Account, Order], None]
+    run: Callable[[Account, TriggerRequest], None]
     data: Record
-    """What an order's ``data`` may change."""
+    """What a trigger request's ``data`` may change."""
     takes: frozenset[str]
     """Which of ``payment`` and ``amount`` mean anything to it."""
 
 
-def _pay(account: Account, order: Order, *, card: str = "visa", amount: int | None = None) -> Row:
+def _pay(
+    account: Account, asked: TriggerRequest, *, card: str = "visa", amount: int | None = None
+) -> Row:
     result = create_payment(
         account,
         {
-            "amount": amount or order.amount or _DEFAULT_AMOUNT,
+            "amount": amount or asked.amount or _DEFAULT_AMOUNT,
             "currency": "aed",
             "payment_method": f"pm_card_{card}",
-            **{name: value for name, value in order.data.items() if name in _PAYMENT_FIELDS},
+            **{name: value for name, value in asked.data.items() if name in _PAYMENT_FIELDS},
         },
     ).body
     payment = result if "error" not in result else result["error"]["payment"]
     return account.find("payment", payment["id"])
 
 
-def _given_payment(account: Account, order: Order) -> Row | None:
-    if order.payment is None:
+def _given_payment(account: Account, asked: TriggerRequest) -> Row | None:
+    if asked.payment is None:
         return None
-    for name in _PAYMENT_FIELDS.keys() & order.data.keys():
+    for name in _PAYMENT_FIELDS.keys() & asked.data.keys():
         raise invalid(f"data[{name}]", "can't change a payment that exists already.")
-    return account.refer("payment", order.payment, "payment")
+    return account.refer("payment", asked.payment, "payment")
 
 
-def _paid(account: Account, order: Order) -> Row:
+def _paid(account: Account, asked: TriggerRequest) -> Row:
     """Return the payment that was named, or a new one that is large enough."""
-    amount = max(_DEFAULT_AMOUNT, order.amount or 0)
-    return _given_payment(account, order) or _pay(account, order, amount=amount)
+    amount = max(_DEFAULT_AMOUNT, asked.amount or 0)
+    return _given_payment(account, asked) or _pay(account, asked, amount=amount)
 
 
-def _part(order: Order) -> dict[str, int]:
-    return {} if order.amount is None else {"amount": order.amount}
+def _part(asked: TriggerRequest) -> dict[str, int]:
+    return {} if asked.amount is None else {"amount": asked.amount}
 
 
-def _payment_created(account: Account, order: Order) -> None:
-    _pay(account, order)
+def _payment_created(account: Account, asked: TriggerRequest) -> None:
+    _pay(account, asked)
 
 
-def _payment_completed(account: Account, order: Order) -> None:
-    payment = _given_payment(account, order)
+def _payment_completed(account: Account, asked: TriggerRequest) -> None:
+    payment = _given_payment(account, asked)
     if payment is None:
-        _pay(account, order)
+        _pay(account, asked)
         return
     if payment["status"] == "requires_action":
         payment = pass_challenge(account, payment)
@@ -108,24 +109,24 @@ def _payment_completed(account: Account, order: Order) -> None:
         confirm_payment(account, payment["id"], {"payment_method": "pm_card_visa"})
         payment = account.find("payment", payment["id"])
     if payment["status"] == "requires_capture":
-        capture_payment(account, payment["id"], _part(order))
+        capture_payment(account, payment["id"], _part(asked))
     else:
-        _check_amount(order, payment)
+        _check_amount(asked, payment)
 
 
-def _check_amount(order: Order, payment: Row) -> None:
-    if order.amount not in {None, payment["amount"]}:
+def _check_amount(asked: TriggerRequest, payment: Row) -> None:
+    if asked.amount not in {None, payment["amount"]}:
         raise invalid("amount", "is the payment's own here: only a capture can take less.")
 
 
-def _payment_failed(account: Account, order: Order) -> None:
-    payment = _given_payment(account, order)
-    reason = order.data.get("failure_reason")
+def _payment_failed(account: Account, asked: TriggerRequest) -> None:
+    payment = _given_payment(account, asked)
+    reason = asked.data.get("failure_reason")
     card = _FAILING[reason or "generic_decline"]
     if payment is None:
-        _pay(account, order, card=card)
+        _pay(account, asked, card=card)
         return
-    _check_amount(order, payment)
+    _check_amount(asked, payment)
     if payment["status"] != "requires_action":
         confirm_payment(account, payment["id"], {"payment_method": f"pm_card_{card}"})
     elif reason is None:
@@ -134,16 +135,16 @@ def _payment_failed(account: Account, order: Order) -> None:
         raise invalid("data[failure_reason]", "is authentication_failed for this payment.")
 
 
-def _payment_refunded(account: Account, order: Order) -> None:
-    refund_payment(account, _paid(account, order)["id"], _part(order))
+def _payment_refunded(account: Account, asked: TriggerRequest) -> None:
+    refund_payment(account, _paid(account, asked)["id"], _part(asked))
 
 
-def _customer_created(account: Account, order: Order) -> None:
-    create_customer(account, {"email": "customer@example.com", "name": "Amal Haddad", **order.data})
+def _customer_created(account: Account, asked: TriggerRequest) -> None:
+    create_customer(account, {"email": "customer@example.com", "name": "Amal Haddad", **asked.data})
 
 
-def _customer_updated(account: Account, order: Order) -> None:
-    changes = dict(order.data)
+def _customer_updated(account: Account, asked: TriggerRequest) -> None:
+    changes = dict(asked.data)
     customer_id = changes.pop("id", None)
     if customer_id is None:
         customer_id = create_customer(account, {"email": "customer@example.com"}).body["id"]
@@ -152,37 +153,37 @@ def _customer_updated(account: Account, order: Order) -> None:
     update_customer(account, customer_id, changes or {"name": name})
 
 
-def _payout(account: Account, order: Order) -> None:
-    currency = order.data.get("currency", "aed")
-    if order.amount is None and balance(account, currency) <= 0:
-        _pay(account, order)
-    amount = order.amount or balance(account, currency)
-    failure = order.data.get("failure_reason", "account_closed")
-    failed = order.type == "payout.failed"
+def _payout(account: Account, asked: TriggerRequest) -> None:
+    currency = asked.data.get("currency", "aed")
+    if asked.amount is None and balance(account, currency) <= 0:
+        _pay(account, asked)
+    amount = asked.amount or balance(account, currency)
+    failure = asked.data.get("failure_reason", "account_closed")
+    failed = asked.type == "payout.failed"
     pay_out(account, amount, currency, failure=failure if failed else None)
 
 
-def _dispute_created(account: Account, order: Order) -> None:
-    _dispute(account, order)
+def _dispute_created(account: Account, asked: TriggerRequest) -> None:
+    _dispute(account, asked)
 
 
-def _dispute(account: Account, order: Order) -> Row:
-    reason = order.data.get("reason", "fraudulent")
-    event = open_dispute(account, _paid(account, order), amount=order.amount, reason=reason)
+def _dispute(account: Account, asked: TriggerRequest) -> Row:
+    reason = asked.data.get("reason", "fraudulent")
+    event = open_dispute(account, _paid(account, asked), amount=asked.amount, reason=reason)
     return account.find("dispute", event["data"]["id"])
 
 
-def _dispute_resolved(account: Account, order: Order) -> None:
-    dispute = _open_dispute(account, order) or _dispute(account, order)
-    resolve_dispute(account, dispute, order.data.get("outcome", "won"))
+def _dispute_resolved(account: Account, asked: TriggerRequest) -> None:
+    dispute = _open_dispute(account, asked) or _dispute(account, asked)
+    resolve_dispute(account, dispute, asked.data.get("outcome", "won"))
 
 
-def _open_dispute(account: Account, order: Order) -> Row | None:
-    dispute_id = order.data.get("id")
+def _open_dispute(account: Account, asked: TriggerRequest) -> Row | None:
+    dispute_id = asked.data.get("id")
     if dispute_id is not None:
         account.refer("dispute", dispute_id, "data[id]")
     for dispute in account.table("dispute").rows.values():
-        if dispute["status"] == "open" and _is_meant(dispute, order):
+        if dispute["status"] == "open" and _is_meant(dispute, asked):
             return dispute
     if dispute_id is not None:
         raise ApiError(
@@ -191,13 +192,13 @@ def _open_dispute(account: Account, order: Order) -> Row | None:
     return None
 
 
-def _is_meant(dispute: Row, order: Order) -> bool:
+def _is_meant(dispute: Row, asked: TriggerRequest) -> bool:
     """Whatever is said of the dispute has to be true of it, or it is another one."""
     said = {
-        "id": order.data.get("id"),
-        "reason": order.data.get("reason"),
-        "payment": order.payment,
-        "amount": order.amount,
+        "id": asked.data.get("id"),
+        "reason": asked.data.get("reason"),
+        "payment": asked.payment,
+        "amount": asked.amount,
     }
     return all(value in {None, dispute[name]} for name, value in said.items())
 
@@ -206,12 +207,16 @@ _PAYMENT_FIELDS: dict[str, Kind] = {
     name: CREATE_PAYMENT.fields[name]
     for name in ("currency", "description", "customer", "metadata", "receipt_email")
 }
-_FAILING = {card.decline_code: card.name for card in BY_NAME.values() if card.result == "declined"}
+_FAILING = {
+    card.decline.decline_code: card.name
+    for card in BY_NAME.values()
+    if card.decline and card.challenge == "never"
+}
 """The card that fails for each reason."""
 _FAILURE: dict[str, Kind] = {"failure_reason": Choice(tuple(_FAILING))}
 _REASON: dict[str, Kind] = {"reason": Text(100)}
 _PAYOUT_FIELDS: dict[str, Kind] = {"currency": CURRENCY}
-_ANY_CUSTOMER: dict[str, Kind] = {**UPDATE_CUSTOMER.fields, "id": Text(255)}
+_ANY_CUSTOMER: dict[str, Kind] = {**CUSTOMER.fields, "id": Text(255)}
 _OUTCOME: dict[str, Kind] = {"outcome": Choice(("won", "lost")), "id": Text(255)}
 _BOTH = frozenset({"payment", "amount"})
 _AMOUNT = frozenset({"amount"})
@@ -222,7 +227,7 @@ SCENARIOS = {
     "payment.completed": Scenario(_payment_completed, Record(_PAYMENT_FIELDS), _BOTH),
     "payment.failed": Scenario(_payment_failed, Record({**_PAYMENT_FIELDS, **_FAILURE}), _BOTH),
     "payment.refunded": Scenario(_payment_refunded, Record(_PAYMENT_FIELDS), _BOTH),
-    "customer.created": Scenario(_customer_created, CREATE_CUSTOMER, _NEITHER),
+    "customer.created": Scenario(_customer_created, CUSTOMER, _NEITHER),
     "customer.updated": Scenario(_customer_updated, Record(_ANY_CUSTOMER), _NEITHER),
     "payout.completed": Scenario(_payout, Record(_PAYOUT_FIELDS), _AMOUNT),
     "payout.failed": Scenario(
@@ -250,33 +255,33 @@ _MISSPELT = 0.9
 """How like a documented type one is that was hardly meant to be another."""
 
 
-def happen(engine: Engine, given: dict[str, Any]) -> list[dict[str, Any]]:
+def trigger_event(engine: Engine, given: dict[str, Any]) -> list[dict[str, Any]]:
     """Make an event of ``given["type"]`` happen; return all that came of it, in order.
 
     :raises ApiError: for an unknown field, or what the state machine forbids.
     """
-    order = TRIGGER.check(given)
+    asked = TRIGGER.check(given)
     with engine.store.transaction():
-        account = engine.account(_tenant(engine, order))
-        scenario = SCENARIOS.get(order["type"])
+        account = engine.account(_tenant(engine, asked))
+        scenario = SCENARIOS.get(asked["type"])
         if scenario is None:
-            return [shown(_custom(account, order))]
+            return [shown(_custom(account, asked))]
         before = len(account.table("event").ids)
-        scenario.happen(account, _checked(order, scenario))
-        return _made_since(account, before, order["type"])
+        scenario.run(account, _checked(asked, scenario))
+        return _made_since(account, before, asked["type"])
 
 
-def _checked(order: dict[str, Any], scenario: Scenario) -> Order:
+def _checked(asked: dict[str, Any], scenario: Scenario) -> TriggerRequest:
     for name in ("payment", "amount"):
-        if name in order and name not in scenario.takes:
-            raise invalid(name, f"has no part in {order['type']}.")
-    data = scenario.data.check(order.get("data", {}), "data")
-    return Order(order["type"], order.get("payment"), order.get("amount"), data)
+        if name in asked and name not in scenario.takes:
+            raise invalid(name, f"has no part in {asked['type']}.")
+    data = scenario.data.check(asked.get("data", {}), "data")
+    return TriggerRequest(asked["type"], asked.get("payment"), asked.get("amount"), data)
 
 
-def _tenant(engine: Engine, order: dict[str, Any]) -> Tenant:
-    mode = order.get("mode", "test")
-    name = order.get("account")
+def _tenant(engine: Engine, asked: dict[str, Any]) -> Tenant:
+    mode = asked.get("mode", "test")
+    name = asked.get("account")
     if name is not None:
         return tenant_named(name, mode)
     known = [tenant for tenant in engine.store.tenants() if tenant.mode == mode]
@@ -322,24 +327,24 @@ def _made_since(account: Account, before: int, event_type: str) -> list[dict[str
     return made
 
 
-def _custom(account: Account, order: dict[str, Any]) -> Row:
+def _custom(account: Account, asked: dict[str, Any]) -> Row:
     """Send a type that isn't documented (yet), for handlers that wait for one."""
-    data = order.get("data", {})
+    data = asked.get("data", {})
     if isinstance(data.get("object"), str):
-        return account.emit(order["type"], data)
-    meant = get_close_matches(order["type"], SCENARIOS, n=1, cutoff=_MISSPELT)
+        return account.emit(asked["type"], data)
+    meant = get_close_matches(asked["type"], SCENARIOS, n=1, cutoff=_MISSPELT)
     if meant:
         raise invalid(
             "type",
             f"not one of the documented types; did you mean {meant[0]}? For a future type give "
             'its whole object as data, with an "object" that names its kind.',
         )
-    return account.emit(order["type"], _imagined(account, order) | data)
+    return account.emit(asked["type"], _imagined(account, asked) | data)
 
 
-def _imagined(account: Account, order: dict[str, Any]) -> Row:
-    kind = order["type"].partition(".")[0]
-    told: Row = {name: order[name] for name in ("payment", "amount") if name in order}
+def _imagined(account: Account, asked: dict[str, Any]) -> Row:
+    kind = asked["type"].partition(".")[0]
+    told: Row = {name: asked[name] for name in ("payment", "amount") if name in asked}
     return {
         "id": new_id(kind),
         "object": kind,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from ..config import Config
 from ..errors import ConfigurationError
@@ -13,7 +16,9 @@ from ..sandbox.errors import ApiError
 from ..sandbox.resources import create_endpoint
 from ..sandbox.sender import HttpSender, Sender, WebhookRequest, WebhookResponse
 from ..sandbox.store import Tenant, identify
+from ..state import AppState
 from ..webhooks.rehearsal import deliver, webhook_path
+from .customer import buy
 from .deliveries import state_of
 
 __all__ = ["Clock", "JoinedSandbox"]
@@ -45,14 +50,55 @@ class JoinedSandbox(Sandbox):
         """
         state = state_of(app, account)
         state.use_transport(self.transport(), self.async_transport())
-        url = self._shops.add(app, state.config)
+        url = self._shops.add(state)
         with self.engine.store.transaction():
             tenant = self.engine.account(_tenant(state.config))
             return create_endpoint(tenant, {"url": url}).body
 
-    def happen(self, type: str, **order: Any) -> list[dict[str, Any]]:  # noqa: A002 (the base's)
+    def pay(
+        self,
+        client: FlaskClient,
+        reference: object,
+        card: str = "visa",
+        *,
+        passed: bool = True,
+        save_card: bool = False,
+        account: str | None = None,
+    ) -> TestResponse:
+        """Pay for an order on the app's real checkout page, as a customer does in a browser.
+
+        Opens the page, makes a token of the card, sends the form, answers the bank's page if
+        there is one, follows the redirects, and has the webhooks delivered.
+
+        :param client: A test client of the app, ``app.test_client()``; it keeps its cookies.
+        :param reference: The order's reference.
+        :param card: The name of a test card (``"authenticationRequired"``), its number, or the
+            id of a saved card (``pm_…``) that the page offers.
+        :param passed: False: the customer refuses on the bank's page.
+        :param save_card: Tick the box that saves the card.
+        :param account: The extension's name, where the app has several.
+        :return: The page on which the customer ends: the order's own, or a declined card's.
+        :raises AssertionError: if the page has no card form, or does not offer what is asked.
+        :raises ConfigurationError: if the app is not joined, or cannot be joined any more.
+        """
+        state = state_of(client.application, account)
+        if not self._shops.has(state):
+            self.join(client.application, account=account)
+        page = buy(
+            client,
+            state,
+            self._app.test_client(),
+            reference,
+            card=card,
+            passed=passed,
+            save_card=save_card,
+        )
+        self.settle()
+        return page
+
+    def trigger_all(self, type: str, **options: Any) -> list[dict[str, Any]]:  # noqa: A002 (the base's)
         """Make an event happen, and have it and what it needed delivered; return them all."""
-        made = super().happen(type, **order)
+        made = super().trigger_all(type, **options)
         self.settle()
         return made
 
@@ -66,46 +112,100 @@ class JoinedSandbox(Sandbox):
         """Wait until everything that is due was delivered, such as after a call of the client."""
         self.advance(0)
 
+    def next_renewal(self) -> float | None:
+        """Return when the next renewal of a joined app is due (unix seconds), or None."""
+        due = [next_renewal(state) for state in self._shops.states()]
+        return min((moment for moment in due if moment is not None), default=None)
+
+    def run_renewals(self) -> None:
+        """Run the renewals of all joined apps that are due now, and have their events delivered."""
+        for state in self._shops.states():
+            run_renewals(state, self.clock()["now"])
+        self.settle()
+
 
 class Clock:
-    """The sandbox's clock, in the test's hands."""
+    """The time of the sandbox and of the joined apps' renewals, in the test's hands."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: JoinedSandbox) -> None:
         self._sandbox = sandbox
 
     def now(self) -> float:
         """Return the virtual time in unix seconds."""
         return self._sandbox.clock()["now"]
 
-    def advance(self, seconds: float = 0, *, minutes: float = 0, hours: float = 0) -> float:
-        """Move on, through every delivery that falls due on the way; return the time."""
-        return self._sandbox.advance(seconds + 60 * minutes + 3600 * hours)["now"]
+    def advance(
+        self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0
+    ) -> float:
+        """Move on, through every delivery and renewal that falls due on the way.
+
+        :return: The new time in unix seconds.
+        """
+        target = self.now() + seconds + 60 * minutes + 3600 * hours + 86400 * days
+        while (due := self._sandbox.next_renewal()) is not None and due <= target:
+            self._move_to(due)
+            if self._sandbox.next_renewal() == due:
+                break  # it could not be charged now: the app decides when it is tried again
+        self._move_to(target)
+        return self.now()
 
     def to_next_retry(self) -> float:
         """Move to the next delivery that waits and have it made; return the time."""
-        return self._sandbox.advance(to="next-retry")["now"]
+        self._sandbox.advance(to="next-retry")
+        self._sandbox.run_renewals()
+        return self.now()
+
+    def _move_to(self, moment: float) -> None:
+        self._sandbox.advance(max(0.0, moment - self.now()))
+        self._sandbox.run_renewals()
+
+
+def next_renewal(state: AppState) -> float | None:
+    """Return when the app's next renewal is due (unix seconds), or None.
+
+    This and :func:`run_renewals` are all that the kit knows of subscriptions.
+    """
+    renewals = getattr(state, "renewals", None)
+    due = renewals.next_due() if renewals else None
+    return due.timestamp() if due else None
+
+
+def run_renewals(state: AppState, now: float) -> None:
+    """Run the renewals of one app that are due at ``now`` (unix seconds)."""
+    renewals = getattr(state, "renewals", None)
+    if renewals:
+        renewals.run(at=datetime.fromtimestamp(now, UTC))
 
 
 class _Shops:
     """Carries deliveries to joined apps in process, and to other addresses over HTTP."""
 
     def __init__(self) -> None:
-        self._joined: dict[str, tuple[Flask, Config]] = {}
+        self._joined: dict[str, AppState] = {}
         self._elsewhere: Sender = HttpSender()
 
-    def add(self, app: Flask, config: Config) -> str:
-        """Return the address at which ``app`` is reached from now on."""
-        url = f"http://shop-{len(self._joined) + 1}.localhost{webhook_path(app, config)}"
-        self._joined[url] = (app, config)
+    def add(self, state: AppState) -> str:
+        """Return the address at which the app is reached from now on."""
+        path = webhook_path(state.app, state.config)
+        url = f"http://shop-{len(self._joined) + 1}.localhost{path}"
+        self._joined[url] = state
         return url
+
+    def states(self) -> list[AppState]:
+        """Return the states of the joined apps."""
+        return list(self._joined.values())
+
+    def has(self, state: AppState) -> bool:
+        """Whether the app is joined."""
+        return any(joined is state for joined in self._joined.values())
 
     def __call__(self, request: WebhookRequest) -> WebhookResponse:
         """See :data:`.Sender`."""
-        shop = self._joined.get(request.url)
-        if shop is None:
+        state = self._joined.get(request.url)
+        if state is None:
             return self._elsewhere(request)
         try:
-            answer = deliver(*shop, request.body)
+            answer = deliver(state.app, state.config, request.body)
         except Exception as error:  # noqa: BLE001 (a sender never raises: the shop has failed)
             return WebhookResponse(error=f"{type(error).__name__}: {error}")
         return WebhookResponse(answer.status_code, None, dict(answer.headers), answer.text)

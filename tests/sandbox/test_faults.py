@@ -126,7 +126,7 @@ def test_fault_strikes_as_often_as_told(client: httpx.Client, sandbox: Sandbox) 
     ],
 )
 def test_fault_strikes_what_it_is_aimed_at(
-    client: httpx.Client, sandbox: Sandbox, aim: dict[str, str], hit: bool
+    client: httpx.Client, sandbox: Sandbox, aim: dict[str, Any], hit: bool
 ) -> None:
     sandbox.fault("error-500", **aim)
     assert (pay(client).status_code == 500) is hit
@@ -171,7 +171,6 @@ def test_log_names_the_fault(client: httpx.Client, sandbox: Sandbox, kind: str) 
         ({"kind": "delay", "seconds": -1}, "seconds"),
         ({"kind": "delay", "seconds": True}, "seconds"),
         ({"kind": "delay", "times": 0}, "times"),
-        ({"kind": "delay", "colour": "red"}, "colour"),
     ],
 )
 def test_unknown_fault_is_refused(sandbox: Sandbox, order: dict[str, Any], param: str) -> None:

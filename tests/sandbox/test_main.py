@@ -81,8 +81,8 @@ def test_killed_sandbox_has_kept_every_answer(tmp_path: Path) -> None:
     headers = {"Idempotency-Key": "order_1"}
     order = {"amount": 100, "currency": "aed", "payment_method": "pm_card_visa"}
     with start(*db) as sandbox:
-        steering = str(sandbox.client.base_url.join("/_sandbox/clock/advance"))
-        now = sandbox.client.post(steering, json={"seconds": 3600}).json()["now"]
+        control = str(sandbox.client.base_url.join("/_sandbox/clock/advance"))
+        now = sandbox.client.post(control, json={"seconds": 3600}).json()["now"]
         first = sandbox.client.post("/payments", json=order, headers=headers)
         sandbox.end(signal.SIGKILL)
     with start(*db) as sandbox:
@@ -118,6 +118,19 @@ def test_options_are_heeded() -> None:
         sandbox.end(signal.SIGTERM)
 
 
+def test_settings_are_written_to_the_env_file(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("SECRET_KEY=mine\nPAYSAFER_API_BASE=old\n")
+    hook = ("--webhook", "http://127.0.0.1:5000/paysafer/webhook")
+    with start("--env-file", str(file), "--allow-host", "paysafer", *hook) as sandbox:
+        given = dict(line.split("=", 1) for line in file.read_text().splitlines())
+        assert given == {"SECRET_KEY": "mine", **sandbox.settings}
+        assert f"written to {file}" in sandbox.said
+        answer = sandbox.client.get("/payments", headers={"Host": "paysafer:4242"})
+        assert answer.status_code == 200
+        sandbox.end(signal.SIGTERM)
+
+
 def test_taken_port_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with start() as sandbox:
         port = sandbox.client.base_url.port
@@ -133,6 +146,7 @@ def test_taken_port_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["--webhook", "https://shop.example/"], "--allow-remote-webhooks"),
         (["--db", "/nowhere/at/all.db"], "--db"),
+        (["--env-file", "/nowhere/at/all.env"], "/nowhere/at"),
     ],
 )
 def test_start_that_fails_names_the_cure(

@@ -53,7 +53,7 @@ def test_payment_object_has_the_documented_fields(client: httpx.Client) -> None:
         "created",
         "livemode",
     }
-    assert set(pay(client).json()) == documented | {"amount_refunded"}
+    assert set(pay(client).json()) == documented | {"amount_refunded", "payment_method_details"}
 
 
 @pytest.mark.parametrize("card", ["visa", "mastercard", "amex"])

@@ -158,7 +158,7 @@ def test_order_that_makes_no_sense_is_refused(
     sandbox: Sandbox, event_type: str, order: dict[str, Any], param: str
 ) -> None:
     with pytest.raises(ApiError) as caught:
-        sandbox.trigger(event_type, **{"account": ACCOUNT, **order})
+        sandbox.trigger_all(event_type, **{"account": ACCOUNT, **order})
     assert (caught.value.status, caught.value.param) == (400, param)
     assert types(sandbox) == []
 

@@ -28,5 +28,5 @@ def test_every_test_of_the_page_passes(
         (pytester.path / file.name).write_text(file.content)
     result = pytester.runpytest(*plugin_options(), "-p", "no:cacheprovider")
     shown = sum(file.content.count("\ndef test_") for file in files)
-    assert shown == 9
+    assert shown == 11
     result.assert_outcomes(passed=shown)

@@ -1,4 +1,4 @@
-"""What the dashboard's buttons do that steering has no route for.
+"""The dashboard: its page, its data, and the actions that the control API has no route for.
 
 They go to the state machine itself, not through the API: a click counts against
 no rate limit, meets no armed fault, and stands in no request log.
