@@ -291,6 +291,7 @@ def _subscription(metadata: MetaData) -> Table:
         Column("next_charge_at", BigInteger),
         Column("cancel_at", BigInteger),
         Column("created_at", BigInteger, nullable=False),
+        Column("started_at", BigInteger),
         Column("canceled_at", BigInteger),
         Column("fence", Integer, nullable=False),
         Column("held_until", BigInteger),
