@@ -320,6 +320,7 @@ def _subscription_period(metadata: MetaData) -> Table:
         Column("details", Text),
         Column("payment_id", _exact(255)),
         Column("attempts", Integer, nullable=False),
+        Column("declines", Integer, nullable=False),
         Column("reason", _exact(64)),
         # When the first attempt was declined, when the next one is due, and when dunning ends.
         Column("declined_at", BigInteger),

@@ -78,6 +78,9 @@ class PeriodRecord:
     metadata: Mapping[str, str] = field(default_factory=dict)
     payment_id: str | None = None
     attempts: int = 0
+    """The number of the newest attempt whose outcome is in this record."""
+    declines: int = 0
+    """How often a renewal was declined: the next retry's place in the plan."""
     reason: str | None = None
     declined_at: datetime | None = None
     """When the first attempt was declined."""
@@ -142,7 +145,9 @@ class Change:
     events: tuple[LocalEvent, ...] = ()
 
 
-def begun_periods(record: Record, known: Sequence[PeriodRecord], plan: Plan, now: datetime) -> Change:
+def begun_periods(
+    record: Record, known: Sequence[PeriodRecord], plan: Plan, now: datetime
+) -> Change:
     """Add the periods that began by ``now``.
 
     After an outage ``catch_up`` decides: of the periods that began while no runner ran, and
@@ -237,31 +242,33 @@ def _served(record: Record, period: PeriodRecord, now: datetime) -> Change:
     return Change(found, (period,), (LocalEvent(kind, period),))
 
 
-def tried(period: PeriodRecord, payment_id: str | None) -> PeriodRecord:
-    """Return the period with one more attempt counted."""
-    return replace(period, attempts=period.attempts + 1, payment_id=payment_id or period.payment_id)
-
-
 def declined(
     record: Record, period: PeriodRecord, reason: str, plan: Plan, now: datetime
 ) -> Change:
     """The card was declined: wait for the next retry or for the customer, or end dunning.
 
-    :param period: With the attempt counted.
+    :param period: With the attempt's number and payment.
     """
     is_first = period.declined_at is None
     first = period.declined_at or now
-    found = replace(period, reason=reason[:64], declined_at=first, retry_at=None)
-    state = "past_due" if record.state != "paused" else "paused"
-    record = replace(record, state=state)
+    found = replace(
+        period,
+        reason=reason[:64],
+        declines=period.declines + 1,
+        declined_at=first,
+        retry_at=None,
+    )
+    if record.state != "paused":
+        record = replace(record, state="past_due")
     if reason in FINAL_DECLINES:
         ends = period.ends_at or _end_of_dunning(first, plan)
         found = replace(found, needs_customer=True, ends_at=ends)
-        change = Change(record, (found,), (LocalEvent("subscription.action_required", found, reason),))
+        change = Change(
+            record, (found,), (LocalEvent("subscription.action_required", found, reason),)
+        )
         return change if ends > now else _then(change, ended(record, found, plan, now))
-    retry = period.attempts - 1
-    if retry < len(plan.retry_after):
-        at = later(now, plan.retry_after[retry], 1, plan.zone)
+    if found.declines <= len(plan.retry_after):
+        at = later(now, plan.retry_after[found.declines - 1], 1, plan.zone)
         found = replace(found, retry_at=at)
     events = (LocalEvent("subscription.past_due", found, reason),) if is_first else ()
     change = Change(record, (found,), events)
@@ -291,6 +298,11 @@ def ended(record: Record, period: PeriodRecord, plan: Plan, now: datetime) -> Ch
     return Change(record, (unpaid,))
 
 
+def postponed(record: Record, period: PeriodRecord, until: datetime) -> Change:
+    """Look at the period again later: its plan raised, or a charge has no known outcome."""
+    return Change(record, (replace(period, retry_at=until),))
+
+
 def canceled(
     record: Record, open_periods: Sequence[PeriodRecord], now: datetime, *, reason: str
 ) -> Change:
@@ -307,21 +319,19 @@ def _closed(period: PeriodRecord) -> PeriodRecord:
     return replace(period, state="unpaid", retry_at=None, ends_at=None)
 
 
-def paused(record: Record, open_periods: Sequence[PeriodRecord]) -> Change:
-    """Charge nothing from now on. What is in dunning stays payable by its link."""
-    stopped = tuple(
-        replace(one, state="unpaid", retry_at=None, ends_at=None)
-        if one.declined_at
-        else _skipped(one, "paused")
-        for one in open_periods
-        if one.state == "due"
-    )
-    return Change(replace(record, state="paused"), stopped)
+def paused(record: Record) -> Change:
+    """Charge nothing from now on."""
+    return Change(replace(record, state="paused"))
 
 
-def resumed(
-    record: Record, known: Sequence[PeriodRecord], plan: Plan, now: datetime
-) -> Change:
+def stopped(record: Record, period: PeriodRecord) -> Change:
+    """Leave a period of a paused subscription: in dunning it stays payable by its link."""
+    if period.declined_at is None:
+        return Change(record, (_skipped(period, "paused"),))
+    return Change(record, (replace(period, state="unpaid", retry_at=None, ends_at=None),))
+
+
+def resumed(record: Record, known: Sequence[PeriodRecord], plan: Plan, now: datetime) -> Change:
     """Charge again from the next period's start on; the running one is not charged."""
     begun = begun_periods(record, known, plan, now)
     periods = [one for one in known if one.state != "skipped"]

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ..errors import ConfigurationError
 from ..money import Money
+from ..webhooks.handlers import call
 from .schedule import Interval
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Plan:
         :raises TypeError: if it returned something else than a :class:`Charge` or None.
         """
         arguments = (subscription, period) if self.takes_period else (subscription,)
-        result: Any = self.function(*arguments)
+        result: Any = call(self.function, *arguments)
         if result is not None and not isinstance(result, Charge):
             raise TypeError(
                 f"The plan {self.name!r} must return a Charge or None, not {type(result).__name__}."

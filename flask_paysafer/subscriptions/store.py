@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,8 @@ from .lifecycle import Change, PeriodRecord, Record
 from .schedule import Interval, Schedule
 
 if TYPE_CHECKING:
-    from .events import Announcer
+    from ..inbox.local import WrittenEvent
+    from .events import EventWriter
 
 _OPEN = ("due", "unpaid")
 
@@ -105,17 +105,30 @@ class SubscriptionStore:
         with self._database.connected() as connection:
             return {row[0]: row[1] for row in connection.execute(query.group_by(columns.state))}
 
-    def due(self, now: datetime, *, limit: int, skip: Sequence[str] = ()) -> list[Record]:
-        """Return subscriptions that are to be looked at by ``now``, the longest due first."""
+    def due(self, now: datetime, *, after: Record | None = None, limit: int = 100) -> list[Record]:
+        """Return subscriptions that are to be looked at by ``now``, the longest due first.
+
+        :param after: The last one of the page before.
+        """
         columns = self._table.c
         query = select(self._table).where(
             columns.account == self._account, columns.due_at <= _ms(now)
         )
-        if skip:
-            query = query.where(columns.reference.not_in(skip))
+        if after is not None and after.due_at is not None:
+            passed = _ms(after.due_at)
+            is_same = and_(columns.due_at == passed, columns.reference > after.reference)
+            query = query.where(columns.due_at >= passed, or_(columns.due_at > passed, is_same))
+        ordered = query.order_by(columns.due_at, columns.reference).limit(limit)
         with self._database.connected() as connection:
-            rows = connection.execute(query.order_by(columns.due_at).limit(limit)).all()
-        return [_record(row) for row in rows]
+            return [_record(row) for row in connection.execute(ordered)]
+
+    def wake(self, reference: str, now: datetime) -> None:
+        """Have the subscription looked at by the next run."""
+        due_at = self._table.c.due_at
+        is_later = and_(due_at.is_not(None), due_at > _ms(now))
+        woken = update(self._table).where(self._is(reference), is_later).values(due_at=_ms(now))
+        with self._database.transaction() as connection:
+            connection.execute(woken)
 
     def period(
         self, reference: str, number: int, *, within: Connection | None = None
@@ -125,7 +138,9 @@ class SubscriptionStore:
         row = self._one(found, within)
         return None if row is None else _period(row)
 
-    def periods(self, reference: str, *, before: int | None = None, limit: int = 100) -> list[Any]:
+    def periods(
+        self, reference: str, *, before: int | None = None, limit: int = 100
+    ) -> list[PeriodRecord]:
         """Return the periods of a subscription, newest first."""
         query = self._choice(reference).order_by(self._periods.c.number.desc()).limit(limit)
         if before is not None:
@@ -187,10 +202,10 @@ class SubscriptionStore:
         with self._database.transaction() as connection:
             connection.execute(released)
 
-    def write(self, change: Change, announcer: Announcer) -> tuple[Record, list[int]]:
+    def write(self, change: Change, writer: EventWriter) -> list[WrittenEvent | None]:
         """Write a change and its events in one commit, for the holder alone.
 
-        :returns: The record, and the keys of the events that were written.
+        :returns: The events, to be run after this.
         :raises HoldLostError: if the hold was lost; nothing was written.
         """
         record = change.record
@@ -202,8 +217,7 @@ class SubscriptionStore:
                 raise HoldLostError
             for period in change.periods:
                 self._write_period(connection, record.reference, period)
-            keys = [announcer.write(connection, record, event) for event in change.events]
-        return record, [key for key in keys if key is not None]
+            return [writer.write(connection, record, event) for event in change.events]
 
     def _write_period(self, connection: Connection, reference: str, period: PeriodRecord) -> None:
         row = {"account": self._account, "reference": reference, **_period_row(period)}
@@ -223,13 +237,6 @@ class SubscriptionStore:
 
     def _is_held(self, record: Record) -> ColumnElement[bool]:
         return and_(self._is(record.reference), self._table.c.fence == record.fence)
-
-    def walk(self, **wanted: str | None) -> Iterator[Record]:
-        """Yield subscriptions one page at a time, in constant memory."""
-        after: str | None = None
-        while page := self.find(**wanted, after=after):
-            yield from page
-            after = page[-1].reference
 
 
 def digest_of(given: Mapping[str, Any]) -> str:
@@ -316,6 +323,7 @@ def _period_row(period: PeriodRecord) -> dict[str, Any]:
         "details": json.dumps(details),
         "payment_id": period.payment_id,
         "attempts": period.attempts,
+        "declines": period.declines,
         "reason": period.reason,
         "declined_at": _ms_or_none(period.declined_at),
         "retry_at": _ms_or_none(period.retry_at),
@@ -336,14 +344,10 @@ def _period(row: Row[Any]) -> PeriodRecord:
         metadata=details["metadata"],
         payment_id=row.payment_id,
         attempts=row.attempts,
+        declines=row.declines,
         reason=row.reason,
         declined_at=_at(row.declined_at),
         retry_at=_at(row.retry_at),
         ends_at=_at(row.ends_at),
         needs_customer=row.needs_customer,
     )
-
-
-def held_as(record: Record, other: Record) -> Record:
-    """Return ``record`` under the hold of ``other``."""
-    return replace(record, fence=other.fence)

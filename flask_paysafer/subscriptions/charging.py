@@ -1,0 +1,166 @@
+"""Charge a period: each try is an attempt of the checkout's machinery, with the customer absent.
+
+The attempts of renewals are in the checkout's tables, under an account name of their own,
+so that no order of the shop can have the same reference. The rules are the checkout's: an
+attempt is stored before PaySafer is asked, one key and one body serve every try of it, and
+only an answer that says so closes it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from ..checkout import identity
+from ..checkout.settling import Settler
+from ..inbox.attempts import Attempt
+from .lifecycle import PeriodRecord, Record
+
+if TYPE_CHECKING:
+    from ..client import PaySaferClient
+    from ..inbox.cards import CardStore
+    from ..inbox.checkouts import CheckoutStore
+
+logger = logging.getLogger(__name__)
+
+SUBSCRIPTION = "paysafer_subscription"
+PERIOD = "paysafer_period"
+"""The metadata that says which period a payment is for."""
+
+
+class Outcome(NamedTuple):
+    """What became of an attempt.
+
+    ``paid`` and ``declined`` are final. ``unknown``: ask again with the same key.
+    ``refused``: PaySafer did not accept the call, and no card was tried.
+    """
+
+    kind: Literal["paid", "declined", "unknown", "refused"]
+    attempt: int
+    reason: str | None = None
+    payment_id: str | None = None
+
+
+class Charging:
+    """Charges the periods of one account's subscriptions.
+
+    :param attempts: The renewals' own part of the checkout's tables.
+    :param mark: The installation id.
+    """
+
+    def __init__(
+        self,
+        client: PaySaferClient,
+        attempts: CheckoutStore,
+        cards: CardStore,
+        *,
+        deadline: float,
+        mark: str,
+    ) -> None:
+        self._attempts = attempts
+        self._cards = cards
+        self._mark = mark
+        self._resolver = Settler(client, attempts, deadline=deadline)
+
+    def charge(self, record: Record, period: PeriodRecord) -> Outcome:
+        """Charge the saved card for the period, or find out what became of the last try."""
+        pending = self.pending(record, period)
+        if pending is not None:
+            return pending
+        if self._cards.is_removed(record.customer, record.payment_method):
+            return Outcome("declined", period.attempts, "card_removed")
+        attempt = self._new_attempt(record, period)
+        if not self._attempts.begin(attempt, lease=self._resolver.lease):
+            return Outcome("unknown", attempt.number)
+        begun = self._resolver.reread(attempt)
+        self._resolver.ask(begun, is_first=True)
+        return self._outcome(self._resolver.reread(begun))
+
+    def pending(self, record: Record, period: PeriodRecord) -> Outcome | None:
+        """Return what became of an attempt that the period does not count yet, if there is one."""
+        current = self._attempts.current(reference_of(record.reference, period.number))
+        if current is None or (current.is_closed and current.number <= period.attempts):
+            return None
+        return self._outcome(self._resolver.settle(current))
+
+    def give_up(self, record: Record, period: PeriodRecord) -> Outcome | None:
+        """End an attempt without a known outcome; it may prove to be paid after all."""
+        current = self._attempts.current(reference_of(record.reference, period.number))
+        if current is None or (current.is_closed and current.number <= period.attempts):
+            return None
+        if not current.is_final:
+            current = self._resolver.abandon(current, failure="canceled")
+        return self._outcome(current)
+
+    def note(self, payment: Mapping[str, Any]) -> bool:
+        """Note what a webhook says of a renewal's payment; True if it was one of ours."""
+        reference, number = identity.reference_of(payment), identity.number_of(payment)
+        if reference is None or number is None:
+            return False
+        attempt = self._attempts.attempt(reference, number)
+        if attempt is None or not identity.is_of(payment, attempt):
+            return False
+        if payment.get("status") == "succeeded":
+            self._resolver.note(attempt, payment)
+        elif not attempt.is_final:
+            self._attempts.note_payment_id(attempt, payment["id"])
+        return True
+
+    def _new_attempt(self, record: Record, period: PeriodRecord) -> Attempt:
+        if period.amount is None:
+            raise ValueError("A period is charged after its plan was asked.")
+        reference = reference_of(record.reference, period.number)
+        current = self._attempts.current(reference)
+        number = 1 if current is None else current.number + 1
+        shop = self._attempts.shop_of(reference, default=self._mark)
+        request = {
+            "amount": period.amount.amount,
+            "currency": period.amount.currency,
+            "payment_method": record.payment_method,
+            "customer": record.customer,
+            "metadata": {
+                **period.metadata,
+                **identity.marks(shop, reference, number),
+                SUBSCRIPTION: record.reference,
+                PERIOD: str(period.number),
+            },
+            "off_session": True,
+        }
+        if period.description:
+            request["description"] = period.description
+        return Attempt(
+            reference=reference,
+            number=number,
+            shop=shop,
+            key=identity.attempt_key(shop, f"subscription/{reference}", number),
+            money=period.amount,
+            manual_capture=False,
+            state="asked",
+            request=request,
+        )
+
+    def _outcome(self, attempt: Attempt) -> Outcome:
+        if attempt.state == "succeeded":
+            return Outcome("paid", attempt.number, None, attempt.payment_id)
+        if attempt.state == "requires_action":
+            # The bank wants the customer, who is not there: nothing may be left to confirm.
+            ended = self._resolver.abandon(attempt, failure="authentication_required")
+            return self._outcome(ended) if ended.is_final else Outcome("unknown", attempt.number)
+        if not attempt.is_closed:
+            return Outcome("unknown", attempt.number, attempt.state, attempt.payment_id)
+        if attempt.state == "rejected" and attempt.failure == "unavailable":
+            return Outcome("refused", attempt.number, attempt.failure)
+        reason = attempt.failure or "card_declined"
+        return Outcome("declined", attempt.number, reason, attempt.payment_id)
+
+
+def reference_of(subscription: str, number: int) -> str:
+    """Return the reference that the attempts of a period have."""
+    return f"{subscription}:{number}"
+
+
+def is_renewal(payment: Mapping[str, Any]) -> bool:
+    """Whether a payment says that it is for a subscription's period."""
+    metadata = payment.get("metadata")
+    return isinstance(metadata, Mapping) and isinstance(metadata.get(SUBSCRIPTION), str)
