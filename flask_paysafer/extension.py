@@ -24,18 +24,23 @@ from .state import (
     add_state,
     get_state,
 )
+from .subscriptions.pages import add_pay_routes
 from .webhooks.view import add_webhook_routes
 
 if TYPE_CHECKING:
     from .checkout.orders import CheckoutOrder
     from .client import AsyncPaySaferClient, PaySaferClient
     from .events import Event
+    from .inbox.cards import CardStore
     from .inbox.store import Inbox
     from .resources import Payment
+    from .subscriptions.objects import Subscription
+    from .subscriptions.service import Subscriptions
 
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
 LoaderT = TypeVar("LoaderT", bound=OrderLoader)
 CheckT = TypeVar("CheckT", bound=OperatorCheck)
+PlanT = TypeVar("PlanT", bound=Callable[..., Any])
 
 
 class PaySafer:
@@ -145,6 +150,49 @@ class PaySafer:
             *types, name=name, unknown_ok=unknown_ok, stale=stale
         )
 
+    def plan(
+        self,
+        name: str,
+        *,
+        every: str,
+        tz: str = "UTC",
+        retry_after: Sequence[str] = ("1 day", "3 days", "5 days"),
+        at_end: Literal["cancel", "past_due", "pause"] = "cancel",
+        catch_up: Literal["latest", "all"] = "latest",
+    ) -> Callable[[PlanT], PlanT]:
+        """Register a plan: a function that says what a subscription costs in a period.
+
+        It is called as ``function(subscription, period)``, or with the subscription alone,
+        once for each period and in an app context, and returns a
+        :class:`~flask_paysafer.Charge`, or None where nothing is due.
+
+        :param name: What subscriptions call it; up to 64 characters.
+        :param every: A period's length, such as ``"1 month"``: a whole number and ``day``,
+            ``week``, ``month`` or ``year``.
+        :param tz: The IANA time zone whose calendar counts.
+        :param retry_after: How long after a declined attempt the next one follows; hours too.
+        :param at_end: When the last retry was declined: ``"cancel"`` the subscription, leave
+            it ``"past_due"``, or ``"pause"`` it.
+        :param catch_up: After an outage, charge the ``"latest"`` period that began, or
+            ``"all"`` of them.
+        :raises ConfigurationError: for terms that can't be used, or a name that another
+            function has.
+        """
+
+        def register(function: PlanT) -> PlanT:
+            self._registrations.plans.register(
+                name,
+                function,
+                every=every,
+                tz=tz,
+                retry_after=retry_after,
+                at_end=at_end,
+                catch_up=catch_up,
+            )
+            return function
+
+        return register
+
     def order_loader(self, function: LoaderT) -> LoaderT:
         """Register the function that says what an order costs.
 
@@ -175,7 +223,7 @@ class PaySafer:
         :raises PaySaferError: if amount or currency differ from the order's: the event
             is then ``failed``, for the operator to look at, and never a fulfilment.
         """
-        return self._state.checkout.order_for(event)
+        return self._state.order_for(event)
 
     def payment_for(self, reference: object) -> Payment | None:
         """Return the payment of an order's checkout, as PaySafer has it now.
@@ -187,6 +235,29 @@ class PaySafer:
         """
         found = self._state.checkout.payment_id(str(reference))
         return None if found is None else self.client.payments.retrieve(found)
+
+    def subscription_for(self, event: Event) -> Subscription | None:
+        """Return the subscription that an event is about, with that event's period.
+
+        For local ``subscription.*`` events and for the payments of renewals; None for all
+        else. Call it and :meth:`order_for` on any event.
+
+        :raises OrderMismatchError: if the payment is not what was asked for.
+        """
+        return self._state.subscription_for(event)
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        """The current app's subscriptions.
+
+        :raises ConfigurationError: without a secret key or ``SECRET_KEY``.
+        """
+        return self._state.subscriptions
+
+    @property
+    def cards(self) -> CardStore:
+        """The cards that customers of the current app saved."""
+        return self._state.cards
 
     @property
     def config(self) -> Config:
@@ -240,6 +311,7 @@ def _create_blueprint(state: AppState) -> Blueprint:
     blueprint = Blueprint(state.config.name, __name__, url_prefix=state.config.url_prefix or None)
     add_webhook_routes(blueprint, state)
     add_checkout_routes(blueprint, state)
+    add_pay_routes(blueprint, state)
     add_operator_routes(blueprint, state)
     add_template_helpers(state)
     return blueprint

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -20,6 +21,8 @@ from .config import Config
 from .errors import ConfigurationError, PaySaferError
 from .events import Event
 from .resources import Resource
+from .subscriptions.correlation import is_renewal
+from .subscriptions.plans import Plans
 from .webhooks.handlers import HandlerRegistry, call
 
 if TYPE_CHECKING:
@@ -28,8 +31,11 @@ if TYPE_CHECKING:
     from .checkout.orders import CheckoutOrder
     from .checkout.service import Checkout
     from .client import AsyncPaySaferClient, PaySaferClient
+    from .inbox.cards import CardStore
     from .inbox.local import LocalEvents
     from .inbox.store import Inbox
+    from .subscriptions.objects import Subscription
+    from .subscriptions.service import Subscriptions
     from .webhooks.runner import Backlog, Dispatcher, EventRun, OneHandler
 
 T = TypeVar("T")
@@ -45,6 +51,7 @@ class Registrations:
     """The functions that the merchant registered on the extension, shared by its apps."""
 
     handlers: HandlerRegistry = field(default_factory=HandlerRegistry)
+    plans: Plans = field(default_factory=Plans)
     order_loader: OrderLoader | None = None
     operator_check: OperatorCheck | None = None
 
@@ -57,6 +64,10 @@ class ClientOptions(NamedTuple):
     hooks: Sequence[Any] = ()
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(eq=False, repr=False, kw_only=True)
 class AppState:
     """This app's objects of one extension."""
@@ -66,6 +77,7 @@ class AppState:
     registrations: Registrations
     client_options: ClientOptions = field(default_factory=ClientOptions)
     db: Any = None
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _lock: RLock = field(default_factory=RLock)
     _built: dict[str, Any] = field(default_factory=dict)
 
@@ -124,6 +136,20 @@ class AppState:
     def checkout(self) -> Checkout:
         """Decides about payments of orders."""
         return self._once("checkout", self._make_checkout)
+
+    @property
+    def cards(self) -> CardStore:
+        """The cards that customers saved."""
+        return self._once("cards", self._make_cards)
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        """The subscriptions of this account."""
+        return self._once("subscriptions", self._make_subscriptions)
+
+    def now(self) -> datetime:
+        """Return the time by the application's clock, in UTC."""
+        return self.clock()
 
     def use_transport(self, transport: Any, async_transport: Any) -> None:
         """Give the API clients other transports, such as those of a sandbox in the test's process.
@@ -246,6 +272,25 @@ class AppState:
             undo=self._undo,
         )
 
+    def _make_cards(self) -> CardStore:
+        from .inbox.cards import CardStore
+
+        return CardStore(self.inbox.database, account=self.config.name, clock=self.now)
+
+    def _make_subscriptions(self) -> Subscriptions:
+        from .subscriptions.opening import open_subscriptions
+
+        return open_subscriptions(
+            self.app,
+            self.config,
+            self.registrations.plans,
+            self.inbox,
+            self.client,
+            self.cards,
+            self.local_events,
+            clock=self.now,
+        )
+
     def _shop_connection(self) -> Connection:
         from .webhooks.transactions import current_session
 
@@ -275,8 +320,21 @@ class AppState:
 
     def on_stored(self, event: Event) -> None:
         """Update the checkout of a new payment event, so that its page need not ask the API."""
-        if self.registrations.order_loader is not None and event.type.startswith("payment."):
+        if not event.type.startswith("payment."):
+            return
+        if is_renewal(event.data):
+            self.subscriptions.note_event(event)
+        elif self.registrations.order_loader is not None:
             self.checkout.note_event(event)
+
+    def order_for(self, event: Event) -> CheckoutOrder | None:
+        """Return the order that a payment's event is for; None for a renewal's payment."""
+        return None if is_renewal(event.data) else self.checkout.order_for(event)
+
+    def subscription_for(self, event: Event) -> Subscription | None:
+        """Return the subscription that an event is about, read in the shop's own transaction."""
+        within = None if self.db is None else self._shop_connection()
+        return self.subscriptions.subscription_for(event, within=within)
 
     def retrieve_object(self, event: Event) -> Resource:
         """Return an event's object as it is at the API now.

@@ -9,12 +9,13 @@ only an answer that says so closes it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..checkout import identity
-from ..checkout.settling import Settler
+from ..checkout.settling import PAUSE, Settler
+from ..idempotency import idempotency_key
 from ..inbox.attempts import Attempt
+from .correlation import PERIOD, SUBSCRIPTION, reference_of
 from .lifecycle import PeriodRecord, Record
 
 if TYPE_CHECKING:
@@ -24,19 +25,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SUBSCRIPTION = "paysafer_subscription"
-PERIOD = "paysafer_period"
-"""The metadata that says which period a payment is for."""
-
 
 class Outcome(NamedTuple):
     """What became of an attempt.
 
     ``paid`` and ``declined`` are final. ``unknown``: ask again with the same key.
-    ``refused``: PaySafer did not accept the call, and no card was tried.
+    ``refused``: PaySafer did not accept the call, and no card was tried. ``void``: it ended
+    without a charge or a decline, and another one may be made.
     """
 
-    kind: Literal["paid", "declined", "unknown", "refused"]
+    kind: Literal["paid", "declined", "unknown", "refused", "void"]
     attempt: int
     reason: str | None = None
     payment_id: str | None = None
@@ -79,21 +77,39 @@ class Charging:
 
     def pending(self, record: Record, period: PeriodRecord) -> Outcome | None:
         """Return what became of an attempt that the period does not count yet, if there is one."""
-        current = self._attempts.current(reference_of(record.reference, period.number))
-        if current is None or (current.is_closed and current.number <= period.attempts):
+        current = self._uncounted(record, period)
+        if current is None:
             return None
-        return self._outcome(self._resolver.settle(current))
+        return self._outcome(self._resolver.settle(current, early=PAUSE))
+
+    def _uncounted(self, record: Record, period: PeriodRecord) -> Attempt | None:
+        reference = reference_of(record.reference, period.number)
+        current = self._attempts.current(reference)
+        if current is None or not current.is_closed:
+            return current
+        # Declines on the payment link's page, where the customer is, use up no retry.
+        is_counted = current.number <= period.attempts or current.key != _key(
+            current.shop, reference, current.number
+        )
+        return None if is_counted else current
 
     def give_up(self, record: Record, period: PeriodRecord) -> Outcome | None:
         """End an attempt without a known outcome; it may prove to be paid after all."""
-        current = self._attempts.current(reference_of(record.reference, period.number))
-        if current is None or (current.is_closed and current.number <= period.attempts):
+        current = self._uncounted(record, period)
+        if current is None:
             return None
         if not current.is_final:
             current = self._resolver.abandon(current, failure="canceled")
         return self._outcome(current)
 
-    def note(self, payment: Mapping[str, Any]) -> bool:
+    def paid_by_link(self, record: Record, period: PeriodRecord) -> Outcome | None:
+        """Return the payment that a customer made on the period's page, if it has succeeded."""
+        current = self._attempts.current(reference_of(record.reference, period.number))
+        if current is None or current.state != "succeeded":
+            return None
+        return self._outcome(current)
+
+    def note(self, payment: Any) -> bool:
         """Note what a webhook says of a renewal's payment; True if it was one of ours."""
         reference, number = identity.reference_of(payment), identity.number_of(payment)
         if reference is None or number is None:
@@ -133,7 +149,7 @@ class Charging:
             reference=reference,
             number=number,
             shop=shop,
-            key=identity.attempt_key(shop, f"subscription/{reference}", number),
+            key=_key(shop, reference, number),
             money=period.amount,
             manual_capture=False,
             state="asked",
@@ -151,16 +167,12 @@ class Charging:
             return Outcome("unknown", attempt.number, attempt.state, attempt.payment_id)
         if attempt.state == "rejected" and attempt.failure == "unavailable":
             return Outcome("refused", attempt.number, attempt.failure)
+        if attempt.failure == "canceled":
+            return Outcome("void", attempt.number)
         reason = attempt.failure or "card_declined"
         return Outcome("declined", attempt.number, reason, attempt.payment_id)
 
 
-def reference_of(subscription: str, number: int) -> str:
-    """Return the reference that the attempts of a period have."""
-    return f"{subscription}:{number}"
-
-
-def is_renewal(payment: Mapping[str, Any]) -> bool:
-    """Whether a payment says that it is for a subscription's period."""
-    metadata = payment.get("metadata")
-    return isinstance(metadata, Mapping) and isinstance(metadata.get(SUBSCRIPTION), str)
+def _key(shop: str, reference: str, number: int) -> str:
+    """Return the idempotency key of a renewal's attempt; those made on a page have others."""
+    return idempotency_key("renewal", shop, reference, "attempt", number)

@@ -26,11 +26,11 @@ from .events import EventWriter
 from .lifecycle import ASK_AGAIN, LOOK_AGAIN, Change, PeriodRecord, Record
 from .links import PaymentLinks
 from .plans import Charge, Plan, Plans
+from .presenting import present, presented
 from .store import HoldLostError, SubscriptionStore
 
 if TYPE_CHECKING:
     from ..inbox.local import LocalEvents
-    from .objects import Period, Subscription
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,6 @@ class RunReport:
 class Renewals:
     """Runs the renewals of one account.
 
-    :param present: Makes the objects that the plan functions get.
     :param pace: Waits until another call fits the API's rate limit.
     """
 
@@ -74,7 +73,6 @@ class Renewals:
         links: PaymentLinks,
         *,
         mark: str,
-        present: Callable[[Record, PeriodRecord, datetime], tuple[Subscription, Period]],
         pace: Callable[[], None],
     ) -> None:
         self._app = app
@@ -84,7 +82,6 @@ class Renewals:
         self._events = events
         self._links = links
         self._mark = mark
-        self._present = present
         self._pace = pace
 
     def due(self, now: datetime) -> Iterator[Record]:
@@ -164,6 +161,9 @@ class Renewals:
     def _step(self, record: Record, known: list[PeriodRecord], now: datetime) -> _Step:
         if record.state == "canceled":
             return _Step(Change(record), is_last=True)
+        paid = self._paid_by_link(record, known, now)
+        if paid is not None:
+            return paid
         if record.cancel_at is not None and record.cancel_at <= now:
             return self._cancel(record, known, now)
         plan = self._plans.get(record.next_plan or record.plan)
@@ -179,6 +179,18 @@ class Renewals:
         if record.state == "paused":
             return self._stop(record, due, now)
         return self._try(record, due, current, now)
+
+    def _paid_by_link(
+        self, record: Record, known: list[PeriodRecord], now: datetime
+    ) -> _Step | None:
+        for period in known:
+            if period.is_payable and period.declined_at is not None:
+                outcome = self._charging.paid_by_link(record, period)
+                if outcome is not None:
+                    return _Step(
+                        lifecycle.paid(record, _counted(period, outcome), _id(outcome), now)
+                    )
+        return None
 
     def _without_plan(self, record: Record, known: list[PeriodRecord], now: datetime) -> _Step:
         missing = record.next_plan or record.plan
@@ -262,9 +274,9 @@ class Renewals:
     def _price(
         self, record: Record, period: PeriodRecord, plan: Plan, now: datetime
     ) -> Charge | None:
-        subscription, shown = self._present(record, period, now)
+        subscription = present(record, period, now)
         with fresh_context(self._app):
-            charge = plan.charge(subscription, shown)
+            charge = plan.charge(subscription, presented(period, record))
         currency = record.currency
         if charge is not None and currency not in (None, charge.amount.currency):
             raise PaySaferError(
@@ -284,6 +296,8 @@ class Renewals:
         counted = _counted(period, outcome)
         if outcome.kind == "paid":
             return _Step(lifecycle.paid(record, counted, _id(outcome), now))
+        if outcome.kind == "void":
+            return _Step(Change(record, (counted,)))
         if outcome.kind == "refused":
             change = lifecycle.postponed(record, counted, now + ASK_AGAIN)
             return _Step(change, True, "PaySafer refused the call; the log says why")

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
-from zoneinfo import ZoneInfo
 
 from ..errors import (
     IdempotencyError,
@@ -21,10 +20,11 @@ from ..errors import (
 )
 from ..inbox.database import translated_errors
 from . import lifecycle
-from .charging import PERIOD, SUBSCRIPTION, reference_of
+from .correlation import period_of, reference_of
 from .lifecycle import Change, PeriodRecord, Record
 from .objects import STATES, Period, Subscription
 from .plans import Plan
+from .presenting import present, presented
 from .schedule import Schedule
 from .store import SubscriptionStore, digest_of
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from ..events import Event
     from ..inbox.checkouts import CheckoutStore
+    from .charging import Charging
     from .links import PaymentLinks
     from .plans import Plans
     from .renewals import Renewals, RunReport
@@ -78,6 +79,7 @@ class Subscriptions:
         store: SubscriptionStore,
         plans: Plans,
         renewals: Renewals,
+        charging: Charging,
         links: PaymentLinks,
         attempts: CheckoutStore,
         *,
@@ -86,6 +88,7 @@ class Subscriptions:
         self._store = store
         self._plans = plans
         self._renewals = renewals
+        self._charging = charging
         self._links = links
         self._attempts = attempts
         self._clock = clock
@@ -194,7 +197,7 @@ class Subscriptions:
         :raises NotFoundError: if there is no such subscription.
         """
         record = self._record(reference)
-        return [_period(one, record) for one in self._all_periods(record)]
+        return [presented(one, record) for one in self._all_periods(record)]
 
     def _all_periods(self, record: Record) -> Iterator[PeriodRecord]:
         before: int | None = None
@@ -343,6 +346,12 @@ class Subscriptions:
         for record in self._renewals.due(at or self._now()):
             yield self._shown(record)
 
+    def note_event(self, event: Event) -> None:
+        """Note what a webhook says of a renewal's payment; the next run takes it up."""
+        named = period_of(event.data)
+        if named is not None and self._charging.note(event.data):
+            self._store.wake(named[0], self._now())
+
     def subscription_for(
         self, event: Event, *, within: Connection | None = None
     ) -> Subscription | None:
@@ -368,16 +377,14 @@ class Subscriptions:
         return self._shown(record, period or None)
 
     def _of_payment(self, event: Event, within: Connection | None) -> Subscription | None:
-        metadata = event.data.get("metadata")
-        name = metadata.get(SUBSCRIPTION) if isinstance(metadata, Mapping) else None
-        number = metadata.get(PERIOD, "") if isinstance(metadata, Mapping) else ""
-        if not isinstance(name, str) or not str(number).isdecimal():
+        named = period_of(event.data)
+        if named is None:
             return None
-        record = self._store.get(name, within=within)
-        period = self._store.period(name, int(number), within=within)
+        record = self._store.get(named[0], within=within)
+        period = self._store.period(*named, within=within)
         if record is None or period is None:
             return None  # another shop's, that shares the account
-        self._verify(event, period, reference_of(name, int(number)), within)
+        self._verify(event, period, reference_of(*named), within)
         return self._shown(record, period)
 
     def _verify(
@@ -464,44 +471,6 @@ class Subscriptions:
             return stored
         schedule = record.schedule
         return PeriodRecord(number=number, start=schedule.start(number), end=schedule.end(number))
-
-
-def present(record: Record, period: PeriodRecord | None, now: datetime) -> Subscription:
-    """Return the subscription as merchants see it."""
-    zone = record.schedule.zone
-    is_over = record.state == "trialing" and record.schedule.anchor <= now
-    return Subscription(
-        reference=record.reference,
-        plan=record.plan,
-        customer=record.customer,
-        payment_method=record.payment_method,
-        metadata=record.metadata,
-        state="pending" if is_over else record.state,
-        anchor=record.schedule.anchor.astimezone(zone),
-        period=None if period is None else _period(period, record),
-        next_charge_at=_in(zone, record.next_charge_at),
-        cancel_at=_in(zone, record.cancel_at),
-        created_at=record.created_at.astimezone(zone),
-        canceled_at=_in(zone, record.canceled_at),
-    )
-
-
-def _period(period: PeriodRecord, record: Record) -> Period:
-    zone = record.schedule.zone
-    return Period(
-        number=period.number,
-        start=period.start.astimezone(zone),
-        end=period.end.astimezone(zone),
-        state=period.state,
-        amount=period.amount,
-        payment_id=period.payment_id,
-        attempts=period.attempts,
-        reason=period.reason,
-    )
-
-
-def _in(zone: ZoneInfo, moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.astimezone(zone)
 
 
 def _end_of_running(record: Record, now: datetime) -> datetime:

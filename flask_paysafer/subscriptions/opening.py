@@ -1,0 +1,82 @@
+"""Put one account's subscriptions together from the app's objects."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from flask import Flask
+
+from ..checkout import identity
+from ..config import Config
+from ..errors import ConfigurationError
+from ..inbox.checkouts import CheckoutStore
+from .charging import Charging
+from .links import PaymentLinks
+from .plans import Plans
+from .renewals import Renewals
+from .service import Subscriptions
+from .store import SubscriptionStore
+
+if TYPE_CHECKING:
+    from ..client import PaySaferClient
+    from ..inbox.cards import CardStore
+    from ..inbox.local import LocalEvents
+    from ..inbox.store import Inbox
+
+
+def open_subscriptions(
+    app: Flask,
+    config: Config,
+    plans: Plans,
+    inbox: Inbox,
+    client: PaySaferClient,
+    cards: CardStore,
+    events: LocalEvents,
+    *,
+    clock: Callable[[], datetime],
+) -> Subscriptions:
+    """Return the subscriptions of one extension in one app. No database is touched yet.
+
+    :raises ConfigurationError: without ``SECRET_KEY``, which signs payment links.
+    """
+    if not app.secret_key:
+        raise ConfigurationError(
+            "Subscriptions need the app's SECRET_KEY: it signs payment links. Set it to a long "
+            "random value that all workers share."
+        )
+    # A name that no extension can have: no order of the shop has a renewal's reference or key.
+    name = f"{config.name}:renewals"
+    mark = identity.shop_mark(app.secret_key, name)
+    attempts = CheckoutStore(inbox.database, account=name, seal=inbox.seal)
+    charging = Charging(client, attempts, cards, deadline=config.deadline, mark=mark)
+    store = SubscriptionStore(inbox.database, account=config.name)
+    links = PaymentLinks(app, config)
+    renewals = Renewals(
+        app, plans, store, charging, events, links, mark=mark, pace=Pace(client).wait
+    )
+    return Subscriptions(store, plans, renewals, charging, links, attempts, clock=clock)
+
+
+class Pace:
+    """Keeps a run of renewals below the API's rate limit."""
+
+    def __init__(
+        self,
+        client: PaySaferClient,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._sleep = sleep
+
+    def wait(self) -> None:
+        """Wait until a call fits: a fifth of the limit is left to the shop's customers."""
+        limit = self._client.rate_limit
+        if limit is None or limit.reset_at is None or limit.remaining > limit.limit // 5:
+            return
+        self._sleep(max(0.0, min(60.0, limit.reset_at.timestamp() - self._clock())))
