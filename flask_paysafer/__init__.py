@@ -17,16 +17,19 @@ if TYPE_CHECKING:
     from .events import Event
     from .extension import PaySafer
     from .idempotency import idempotency_key
+    from .inbox.records import SavedCard
     from .money import Money
     from .pagination import AsyncPage, Page
     from .profile import ApiProfile
     from .resources import Customer, Dispute, Payment, Payout, Token, WebhookEndpoint
+    from .subscriptions import Charge, Period, Subscription
     from .webhooks.verification import Webhook
 
 __all__ = [
     "ApiProfile",
     "AsyncPage",
     "AsyncPaySaferClient",
+    "Charge",
     "CheckoutOrder",
     "Customer",
     "Dispute",
@@ -37,6 +40,9 @@ __all__ = [
     "PaySaferClient",
     "Payment",
     "Payout",
+    "Period",
+    "SavedCard",
+    "Subscription",
     "Token",
     "Webhook",
     "WebhookEndpoint",
@@ -49,12 +55,16 @@ _HOMES = {
     "ApiProfile": "profile",
     "AsyncPaySaferClient": "client",
     "AsyncPage": "pagination",
+    "Charge": "subscriptions",
     "CheckoutOrder": "checkout.orders",
     "Event": "events",
     "Money": "money",
     "Page": "pagination",
     "PaySafer": "extension",
     "PaySaferClient": "client",
+    "Period": "subscriptions",
+    "SavedCard": "inbox.records",
+    "Subscription": "subscriptions",
     "Webhook": "webhooks.verification",
     "idempotency_key": "idempotency",
 } | dict.fromkeys(

@@ -10,7 +10,8 @@ import flask_paysafer
 PUBLIC = {
     "PaySafer", "PaySaferClient", "AsyncPaySaferClient", "Webhook", "Event", "Payment", "Customer",
     "WebhookEndpoint", "Token", "Payout", "Dispute", "Page", "AsyncPage", "Money", "CheckoutOrder",
-    "ApiProfile", "idempotency_key", "errors", "signals",
+    "ApiProfile", "Charge", "Period", "SavedCard", "Subscription", "idempotency_key", "errors",
+    "signals",
 }  # fmt: skip
 
 

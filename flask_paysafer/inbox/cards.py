@@ -9,35 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, select, update
 
 from .database import Database, insert_absent
-
-
-@dataclass(frozen=True, kw_only=True)
-class SavedCard:
-    """A card that a customer may pay with again."""
-
-    payment_method: str
-    """PaySafer's name for it, ``pm_…``."""
-    brand: str | None
-    last4: str | None
-    exp_month: int | None
-    exp_year: int | None
-    consent: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """What the customer agreed to: ``at`` (unix seconds), ``page``, ``words`` and ``locale``."""
-    now: datetime = field(repr=False, compare=False)
-
-    @property
-    def expired(self) -> bool:
-        """Whether the card's last month is over, in UTC."""
-        if self.exp_month is None or self.exp_year is None:
-            return False
-        return (self.exp_year, self.exp_month) < (self.now.year, self.now.month)
+from .records import SavedCard
 
 
 class CardStore:

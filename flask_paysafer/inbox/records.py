@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
 
 from ..errors import PayloadUnreadableError
 from ..events import Event
@@ -113,3 +116,25 @@ class Mark(NamedTuple):
     object_id: str
     created: int
     event_key: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedCard:
+    """A card that a customer may pay with again."""
+
+    payment_method: str
+    """PaySafer's name for it, ``pm_…``."""
+    brand: str | None
+    last4: str | None
+    exp_month: int | None
+    exp_year: int | None
+    consent: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What the customer agreed to: ``at`` (unix seconds), ``page``, ``words`` and ``locale``."""
+    now: datetime = field(repr=False, compare=False)
+
+    @property
+    def expired(self) -> bool:
+        """Whether the card's last month is over, in UTC."""
+        if self.exp_month is None or self.exp_year is None:
+            return False
+        return (self.exp_year, self.exp_month) < (self.now.year, self.now.month)

@@ -237,14 +237,14 @@ class TestChanges:
         shop.create()
         subscriptions = shop.subscriptions
         subscriptions.cancel("s1", at="now")
-        for change in (
-            lambda: subscriptions.change_card("s1", "pm_2"),
-            lambda: subscriptions.change_plan("s1", "beans"),
-            lambda: subscriptions.retry("s1"),
-            lambda: subscriptions.payment_url("s1"),
-        ):
-            with pytest.raises(errors.OrderClosedError):
-                change()
+        with pytest.raises(errors.OrderClosedError):
+            subscriptions.change_card("s1", "pm_2")
+        with pytest.raises(errors.OrderClosedError):
+            subscriptions.change_plan("s1", "beans")
+        with pytest.raises(errors.OrderClosedError):
+            subscriptions.retry("s1")
+        with pytest.raises(errors.OrderClosedError):
+            subscriptions.payment_url("s1")
 
     def test_retry_tries_now_and_a_decline_is_no_exception(self, shop: Shop) -> None:
         shop.api.cards["pm_bad"] = declines("insufficient_funds", "insufficient_funds")
