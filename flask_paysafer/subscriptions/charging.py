@@ -11,8 +11,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from ..checkout import identity
-from ..checkout.settling import PAUSE, Settler
+from ..checkout import payments
+from ..checkout.resolver import PAUSE, AttemptResolver
 from ..idempotency import idempotency_key
 from ..inbox.attempts import Attempt
 from .correlation import PERIOD, SUBSCRIPTION, reference_of
@@ -59,7 +59,7 @@ class Charging:
         self._attempts = attempts
         self._cards = cards
         self._mark = mark
-        self._resolver = Settler(client, attempts, deadline=deadline)
+        self._resolver = AttemptResolver(client, attempts, deadline=deadline)
 
     def charge(self, record: Record, period: PeriodRecord) -> Outcome:
         """Charge the saved card for the period, or find out what became of the last try."""
@@ -111,11 +111,11 @@ class Charging:
 
     def note(self, payment: Any) -> bool:
         """Note what a webhook says of a renewal's payment; True if it was one of ours."""
-        reference, number = identity.reference_of(payment), identity.number_of(payment)
+        reference, number = payments.reference_of(payment), payments.number_of(payment)
         if reference is None or number is None:
             return False
         attempt = self._attempts.attempt(reference, number)
-        if attempt is None or not identity.is_of(payment, attempt):
+        if attempt is None or not payments.is_of(payment, attempt):
             return False
         if payment.get("status") == "succeeded":
             self._resolver.note(attempt, payment)
@@ -137,7 +137,7 @@ class Charging:
             "customer": record.customer,
             "metadata": {
                 **period.metadata,
-                **identity.marks(shop, reference, number),
+                **payments.correlation_metadata(shop, reference, number),
                 SUBSCRIPTION: record.reference,
                 PERIOD: str(period.number),
             },

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from ..checkout import identity
+from ..checkout.payments import installation_id
 from ..config import Config
 from ..errors import ConfigurationError
 from ..inbox.checkouts import CheckoutStore
@@ -49,7 +49,7 @@ def open_subscriptions(
         )
     # A name that no extension can have: no order of the shop has a renewal's reference or key.
     name = f"{config.name}:renewals"
-    mark = identity.shop_mark(app.secret_key, name)
+    mark = installation_id(app.secret_key, name)
     attempts = CheckoutStore(inbox.database, account=name, seal=inbox.seal)
     charging = Charging(client, attempts, cards, deadline=config.deadline, mark=mark)
     store = SubscriptionStore(inbox.database, account=config.name)
