@@ -18,7 +18,7 @@ from flask.cli import ScriptInfo, with_appcontext
 
 from ..errors import ConfigurationError, PaySaferError
 from ..state import AppState, states
-from .terminal import LOG
+from .output import LOG
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,11 +28,10 @@ COMMANDS = {
     "endpoints": "endpoints",
     "events": "events",
     "exam": "exam",
-    "init-db": "database",
     "reconcile": "reconcile",
     "trigger": "trigger",
 }
-"""Every command and the module of this package that holds it."""
+"""The commands that have a module of their own in this package, and its name."""
 
 
 class CommandGroup(click.Group):
@@ -40,14 +39,14 @@ class CommandGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
-        return sorted(COMMANDS)
+        return sorted({*COMMANDS, *super().list_commands(ctx)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return the command called ``cmd_name``."""
         if cmd_name not in COMMANDS:
-            return None
+            return super().get_command(ctx, cmd_name)
         module = import_module(f".{COMMANDS[cmd_name]}", __name__)
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        command: click.Command = getattr(module, cmd_name)
         return command
 
 
@@ -134,3 +133,20 @@ def account_called(name: str, found: Mapping[str, AppState]) -> AppState:
             f"Choose one with --account: {', '.join(sorted(found))}."
         )
     return found[name]
+
+
+@paysafer_cli.command("init-db")
+@with_state
+def init_db(state: AppState) -> None:
+    """Make the inbox's tables, or upgrade them. Safe to run at every deployment.
+
+    Where Flask-Migrate or create_all makes the tables, it is not needed.
+    """
+    from ..inbox.database import translated_errors
+    from ..inbox.migrations import make_tables
+
+    database = state.inbox.database
+    with translated_errors():
+        done = make_tables(database.unprepared_engine, database.tables)
+    for line in done or ["everything is up to date"]:
+        click.echo(f"Inbox: {line}.")

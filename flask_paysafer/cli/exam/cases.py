@@ -1,14 +1,134 @@
-"""What an exam sends, and which answer is right."""
+"""What an exam sends, and which answer is right.
+
+Handlers know its events by ``metadata["paysafer_exam"]``.
+"""
 
 from __future__ import annotations
 
+import itertools
+import json
+import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
-from .causes import REWRITTEN, TOO_LARGE, TOO_NEW, TOO_OLD, Finding, explain
-from .events import rewritten, written
-from .examiner import FOREIGN_SECRET, Examiner
-from .speaking import Reply
+from ... import signing
+from ...config import Config
+from ...errors import ConfigurationError
+from ...translation import event_in_their_words
+from ...webhooks.rehearsal import signer
+from ..http import Header, HTTPClient, Reply
+from .diagnosis import REWRITTEN, TOO_LARGE, TOO_NEW, TOO_OLD, Finding, explain
+
+MARK = {"paysafer_exam": "true"}
+"""In the metadata of every object an exam sends: handlers may return at once for it."""
+
+_OBJECTS: dict[str, dict[str, Any]] = {
+    "payment": {"id": "pay_exam", "amount": 100, "currency": "aed", "status": "succeeded"},
+    "customer": {"id": "cus_exam", "name": "Exam"},
+    "payout": {"id": "po_exam", "amount": 100, "currency": "aed", "status": "paid"},
+    "dispute": {"id": "dp_exam", "payment": "pay_exam", "amount": 100, "currency": "aed"},
+}
+
+
+def exam_event(event_id: str, kind: str, created: int, **changes: Any) -> dict[str, Any]:
+    """Return an event of type ``kind``, always of test mode: a live shop stores and ignores it."""
+    name = kind.partition(".")[0]
+    data = {"object": name, "livemode": False, "metadata": MARK, "created": created}
+    return {
+        "id": event_id,
+        "object": "event",
+        "type": kind,
+        "api_version": "2026-01-15",
+        "created": created,
+        "data": {**_OBJECTS.get(name, {"id": "exam"}), **data, **changes},
+    }
+
+
+def written(event: dict[str, Any]) -> bytes:
+    """Return the event as no JSON library writes it by default.
+
+    What reads it and writes it again changes its bytes, and so breaks its signature.
+    """
+    return (json.dumps(event, indent=3, separators=(" ,", " :  ")) + "\n").encode()
+
+
+def rewritten(event: dict[str, Any]) -> bytes:
+    """Return the event as Flask's own JSON would write it."""
+    return json.dumps(event, separators=(",", ":"), sort_keys=True).encode()
+
+
+FOREIGN_SECRET = "whsec_nobodyHasConfiguredThisSecret"  # noqa: S105 (an attacker's guess, no secret)
+
+
+class Runner:
+    """One exam of one shop: its events' ids are its own, so that exams can be repeated.
+
+    :raises ConfigurationError: if the settings leave nothing to sign with.
+    """
+
+    def __init__(self, config: Config, http: HTTPClient, *, kind: str) -> None:
+        if not config.webhook_secrets:
+            raise ConfigurationError(
+                f"{config.setting('WEBHOOK_SECRET')} is not set. An exam signs with the secret "
+                "that the shop checks with: run it with the shop's own settings."
+            )
+        self.config = config
+        self.kind = kind
+        self._http = http
+        self._run = secrets.token_hex(4)
+        self._numbers = itertools.count(1)
+        self._sign = signer(config)
+        self.event_ids: list[str] = []
+        self.bodies: list[bytes] = []
+
+    @property
+    def signs_time(self) -> bool:
+        """Whether the scheme signs the time, so that a signature can be too old."""
+        return bool(self.config.signature_scheme == "timestamped")
+
+    def event(self, kind: str | None = None, *, age: int = 0, **changes: Any) -> dict[str, Any]:
+        """Return a new event, made ``age`` seconds ago."""
+        event_id = f"evt_exam_{self._run}_{next(self._numbers)}"
+        self.event_ids.append(event_id)
+        made = exam_event(event_id, kind or self.kind, int(time.time()) - age, **changes)
+        return event_in_their_words(self.config.profile, made)
+
+    def body(self, kind: str | None = None, **changes: Any) -> bytes:
+        """Return a new event's bytes."""
+        return written(self.event(kind, **changes))
+
+    def signature(self, body: bytes, *, secret: str | None = None, age: int = 0) -> str:
+        """Return the header for ``body``, signed ``age`` seconds ago."""
+        key = self.config.webhook_secrets[0] if secret is None else secret
+        return self._sign(body, key, timestamp=int(time.time()) - age)
+
+    def deliver(
+        self,
+        body: bytes,
+        *signatures: str,
+        method: str = "POST",
+        chunked: bool = False,
+        suffix: str = "",
+        headers: Sequence[Header] = (("Content-Type", "application/json"),),
+    ) -> Reply:
+        """POST ``body`` with the signature headers given, or with none."""
+        signed = [(signing.HEADER, signature) for signature in signatures]
+        self.bodies.append(body)
+        return self._http.send(method, [*headers, *signed], body, chunked=chunked, suffix=suffix)
+
+    def deliver_genuine(self, body: bytes | None = None, **request: Any) -> Reply:
+        """POST ``body``, by default a new event, as PaySafer would."""
+        body = self.body() if body is None else body
+        return self.deliver(body, self.signature(body), **request)
+
+    def deliver_at_once(self, body: bytes, times: int) -> list[Reply]:
+        """POST the same event ``times`` times at the same moment."""
+        with ThreadPoolExecutor(times) as pool:
+            return list(pool.map(lambda _: self.deliver_genuine(body), range(times)))
+
 
 PAYSAFER_WAITS = 10
 """Seconds after which PaySafer takes a delivery for failed."""
@@ -25,8 +145,8 @@ class Case:
     """Who sends it, and why."""
     right: frozenset[int]
     """The statuses that are right."""
-    send: Callable[[Examiner], Sequence[Reply]]
-    needs: Callable[[Examiner], str] = lambda _: ""
+    send: Callable[[Runner], Sequence[Reply]]
+    needs: Callable[[Runner], str] = lambda _: ""
     """Returns why the case can't be tried, or nothing."""
     causes: Mapping[int, Finding] = field(default_factory=dict)
     """What a wrong status means in this case and no other."""
@@ -48,16 +168,16 @@ class Grade:
     finding: Finding | None = None
 
 
-def examine(case: Case, examiner: Examiner) -> Grade:
+def grade_case(case: Case, runner: Runner) -> Grade:
     """Send one case and grade what came back."""
-    missing = case.needs(examiner)
+    missing = case.needs(runner)
     if missing:
         return Grade(case, "skip", "", Finding(missing, ""))
-    replies = case.send(examiner)
+    replies = case.send(runner)
     answered = ", ".join(_shown(reply) for reply in replies)
     wrong = [reply for reply in replies if not _is_right(case, reply)]
     if wrong:
-        return Grade(case, "fail", answered, _find_cause(case, wrong[0], examiner))
+        return Grade(case, "fail", answered, _find_cause(case, wrong[0], runner))
     slowest = max(reply.seconds for reply in replies)
     if slowest > SLOW:
         return Grade(case, "warn", answered, _slow(slowest))
@@ -81,105 +201,103 @@ def _slow(seconds: float) -> Finding:
     )
 
 
-def _find_cause(case: Case, reply: Reply, examiner: Examiner) -> Finding:
+def _find_cause(case: Case, reply: Reply, runner: Runner) -> Finding:
     if reply.status in case.right and reply.seconds >= PAYSAFER_WAITS:
         return _slow(reply.seconds)
     if reply.status in case.causes:
         return case.causes[reply.status]
-    if case.should_accept and reply.status == 400 and _accepts_rewritten_alone(examiner):
+    if case.should_accept and reply.status == 400 and _accepts_rewritten_alone(runner):
         return REWRITTEN
     return explain(reply, should_accept=case.should_accept)
 
 
-def _accepts_rewritten_alone(examiner: Examiner) -> bool:
+def _accepts_rewritten_alone(runner: Runner) -> bool:
     """Whether the shop takes only what looks the same after being read and written again."""
-    event = examiner.event()
-    taken = [examiner.deliver_genuine(body).status for body in (rewritten(event), written(event))]
+    event = runner.event()
+    taken = [runner.deliver_genuine(body).status for body in (rewritten(event), written(event))]
     return taken == [200, 400]
 
 
-def _tampered(examiner: Examiner) -> list[Reply]:
-    body = examiner.body()
-    return [examiner.deliver(body.replace(b"exam", b"exon", 1), examiner.signature(body))]
+def _tampered(runner: Runner) -> list[Reply]:
+    body = runner.body()
+    return [runner.deliver(body.replace(b"exam", b"exon", 1), runner.signature(body))]
 
 
-def _rewritten(examiner: Examiner) -> list[Reply]:
-    event = examiner.event()
-    return [examiner.deliver(rewritten(event), examiner.signature(written(event)))]
+def _rewritten(runner: Runner) -> list[Reply]:
+    event = runner.event()
+    return [runner.deliver(rewritten(event), runner.signature(written(event)))]
 
 
-def _aged(age: Callable[[Examiner], int]) -> Callable[[Examiner], list[Reply]]:
-    def send(examiner: Examiner) -> list[Reply]:
-        body = examiner.body()
-        return [examiner.deliver(body, examiner.signature(body, age=age(examiner)))]
+def _aged(age: Callable[[Runner], int]) -> Callable[[Runner], list[Reply]]:
+    def send(runner: Runner) -> list[Reply]:
+        body = runner.body()
+        return [runner.deliver(body, runner.signature(body, age=age(runner)))]
 
     return send
 
 
-def _with_signature(*signatures: str) -> Callable[[Examiner], list[Reply]]:
-    return lambda examiner: [
-        examiner.deliver(examiner.body(), signature) for signature in signatures
-    ]
+def _with_signature(*signatures: str) -> Callable[[Runner], list[Reply]]:
+    return lambda runner: [runner.deliver(runner.body(), signature) for signature in signatures]
 
 
-def _foreign(examiner: Examiner) -> list[Reply]:
-    body = examiner.body()
-    return [examiner.deliver(body, examiner.signature(body, secret=FOREIGN_SECRET))]
+def _foreign(runner: Runner) -> list[Reply]:
+    body = runner.body()
+    return [runner.deliver(body, runner.signature(body, secret=FOREIGN_SECRET))]
 
 
-def _every_secret(examiner: Examiner) -> list[Reply]:
+def _every_secret(runner: Runner) -> list[Reply]:
     replies = []
-    for secret in examiner.config.webhook_secrets:
-        body = examiner.body()
-        replies.append(examiner.deliver(body, examiner.signature(body, secret=secret)))
+    for secret in runner.config.webhook_secrets:
+        body = runner.body()
+        replies.append(runner.deliver(body, runner.signature(body, secret=secret)))
     return replies
 
 
-def _rotating_sender(examiner: Examiner) -> list[Reply]:
-    body = examiner.body()
-    foreign = examiner.signature(body, secret=FOREIGN_SECRET).rpartition("v1=")[2]
-    return [examiner.deliver(body, f"{examiner.signature(body)},v1={foreign}")]
+def _rotating_sender(runner: Runner) -> list[Reply]:
+    body = runner.body()
+    foreign = runner.signature(body, secret=FOREIGN_SECRET).rpartition("v1=")[2]
+    return [runner.deliver(body, f"{runner.signature(body)},v1={foreign}")]
 
 
-def _two_headers(examiner: Examiner) -> list[Reply]:
-    body = examiner.body()
-    return [examiner.deliver(body, examiner.signature(body), examiner.signature(body))]
+def _two_headers(runner: Runner) -> list[Reply]:
+    body = runner.body()
+    return [runner.deliver(body, runner.signature(body), runner.signature(body))]
 
 
-def _replayed(examiner: Examiner) -> list[Reply]:
-    body = examiner.body()
-    return [examiner.deliver_genuine(body), examiner.deliver_genuine(body)]
+def _replayed(runner: Runner) -> list[Reply]:
+    body = runner.body()
+    return [runner.deliver_genuine(body), runner.deliver_genuine(body)]
 
 
-def _reordered(examiner: Examiner) -> list[Reply]:
-    old, new = examiner.body(age=120), examiner.body(age=60)
-    return [examiner.deliver_genuine(new), examiner.deliver_genuine(old)]
+def _reordered(runner: Runner) -> list[Reply]:
+    old, new = runner.body(age=120), runner.body(age=60)
+    return [runner.deliver_genuine(new), runner.deliver_genuine(old)]
 
 
-def _contradicting(examiner: Examiner) -> list[Reply]:
-    event = examiner.event()
+def _contradicting(runner: Runner) -> list[Reply]:
+    event = runner.event()
     other = {**event, "data": {**event["data"], "description": "other content"}}
-    return [examiner.deliver_genuine(written(event)), examiner.deliver_genuine(written(other))]
+    return [runner.deliver_genuine(written(event)), runner.deliver_genuine(written(other))]
 
 
-def _oversize(*, chunked: bool) -> Callable[[Examiner], list[Reply]]:
-    def send(examiner: Examiner) -> list[Reply]:
-        body = examiner.body().ljust(examiner.config.webhook_max_bytes + 1)
-        return [examiner.deliver_genuine(body, chunked=chunked)]
+def _oversize(*, chunked: bool) -> Callable[[Runner], list[Reply]]:
+    def send(runner: Runner) -> list[Reply]:
+        body = runner.body().ljust(runner.config.webhook_max_bytes + 1)
+        return [runner.deliver_genuine(body, chunked=chunked)]
 
     return send
 
 
-def _typed(*headers: tuple[str, str]) -> Callable[[Examiner], list[Reply]]:
-    return lambda examiner: [examiner.deliver_genuine(headers=headers)]
+def _typed(*headers: tuple[str, str]) -> Callable[[Runner], list[Reply]]:
+    return lambda runner: [runner.deliver_genuine(headers=headers)]
 
 
-def _needs_time(examiner: Examiner) -> str:
-    return "" if examiner.signs_time else "The signature scheme does not sign the time."
+def _needs_time(runner: Runner) -> str:
+    return "" if runner.signs_time else "The signature scheme does not sign the time."
 
 
-def _needs_two_secrets(examiner: Examiner) -> str:
-    several = len(examiner.config.webhook_secrets) > 1
+def _needs_two_secrets(runner: Runner) -> str:
+    several = len(runner.config.webhook_secrets) > 1
     return "" if several else "Only one secret is set; no rotation is going on."
 
 

@@ -20,7 +20,7 @@ def test_shows_a_table_with_cause_and_cure(
 
     assert "warning  No handler is registered for any event." in result.output
     assert "         Why:  Events are stored as ignored" in result.output
-    assert '         Cure: Register one with @paysafer.on("payment.completed")' in result.output
+    assert '         Hint: Register one with @paysafer.on("payment.completed")' in result.output
     assert "2 warnings, " in result.output
 
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from flask_paysafer.cli.doctor.checks.endpoints import check_endpoints
-from flask_paysafer.cli.doctor.findings import Finding
-from flask_paysafer.cli.doctor.patient import Patient
+from flask_paysafer.cli.doctor.checking import CheckContext, Finding
+from flask_paysafer.cli.doctor.connections import check_endpoints
 from flask_paysafer.events import Event
 from flask_paysafer.signing import fingerprint
 from tests.cli.shop import SECRET, URL, KitShop
@@ -43,8 +42,8 @@ def receive(shop: KitShop, *, before: int) -> None:
 
 def warnings(shop: KitShop, *, moved: float = 3600) -> list[Finding]:
     made = max(one.created for one in shop.paysafer.client.webhook_endpoints.list())
-    patient = Patient(shop.state, wall=lambda: made + moved)
-    return [finding for finding in check_endpoints(patient) if finding.level == "warning"]
+    context = CheckContext(shop.state, wall=lambda: made + moved)
+    return [finding for finding in check_endpoints(context) if finding.level == "warning"]
 
 
 def test_names_an_endpoint_that_is_newer_than_any_delivery(shop: KitShop) -> None:
@@ -54,8 +53,8 @@ def test_names_an_endpoint_that_is_newer_than_any_delivery(shop: KitShop) -> Non
 
     assert found.what.startswith(f"{URL} was registered ")
     assert "after the last delivery that PAYSAFER_WEBHOOK_SECRET verified" in found.what
-    assert "refused with 400. The local PaySafer makes new ones" in found.why
-    assert found.cure.startswith(
+    assert "refused with 400. The local PaySafer makes new ones" in found.reason
+    assert found.hint.startswith(
         "Set PAYSAFER_WEBHOOK_SECRET to the secret that was shown when we_"
     )
 

@@ -19,9 +19,9 @@ from werkzeug.wrappers import Response
 
 from flask_paysafer import CheckoutOrder, Money, PaySafer
 from flask_paysafer.cli import paysafer_cli
-from flask_paysafer.cli.doctor.checks.api import check_api
-from flask_paysafer.cli.doctor.checks.celery import _sweeping
-from flask_paysafer.cli.doctor.patient import Patient
+from flask_paysafer.cli.doctor.checking import CheckContext
+from flask_paysafer.cli.doctor.connections import check_api
+from flask_paysafer.cli.doctor.processing import _sweeping
 from flask_paysafer.sandbox import Sandbox
 from flask_paysafer.state import get_state, states
 from tests.cli.exam.shops import stand_before
@@ -48,7 +48,7 @@ class Case:
 
     name: str
     what: str
-    cure: str
+    hint: str
     settings: dict[str, Any] = field(default_factory=dict)
     change: Change | None = None
     registered: dict[str, Any] | None = field(default_factory=dict)
@@ -456,9 +456,9 @@ def test_names_the_mistake_and_its_cure(case: Case, served: Sandbox, folder: Pat
 
     named = [finding for finding in report["findings"] if case.what in finding["what"]]
     assert len(named) == 1, report["text"]
-    assert case.cure in named[0]["cure"]
+    assert case.hint in named[0]["hint"]
     assert named[0]["level"] == case.level
-    assert named[0]["why"]
+    assert named[0]["reason"]
     assert report["healthy"] is (report["counts"]["error"] == 0)
     assert report["exit_code"] == (0 if report["healthy"] else 1)
     for secret in ("kitshop12", "your_secret", "Passw0rd", SECRET, "long random value of the"):
@@ -511,9 +511,9 @@ def test_names_a_clock_that_is_wrong(served: Sandbox, folder: Path) -> None:
     now = served.clock()["now"]
 
     for offset, expected in ((-90, "error"), (400, "error"), (30, "warning"), (0, "ok")):
-        patient = Patient(get_state(app), wall=lambda moved=offset: now + moved)  # type: ignore[misc]
+        context = CheckContext(get_state(app), wall=lambda moved=offset: now + moved)  # type: ignore[misc]
         with app.app_context():
-            findings = list(check_api(patient))
+            findings = list(check_api(context))
         assert findings[-1].level == expected, findings
         assert "clock" in findings[-1].what
     get_state(app).client.close()
@@ -522,9 +522,9 @@ def test_names_a_clock_that_is_wrong(served: Sandbox, folder: Path) -> None:
 def test_takes_parts_of_a_second_for_no_wrong_clock(served: Sandbox, folder: Path) -> None:
     case = Case("no tolerance", "", "", {"PAYSAFER_WEBHOOK_TOLERANCE": 0})
     app = _make_app(case, served, folder)
-    patient = Patient(get_state(app), wall=lambda: served.clock()["now"] + 0.4)
+    context = CheckContext(get_state(app), wall=lambda: served.clock()["now"] + 0.4)
     with app.app_context():
-        assert [finding.level for finding in check_api(patient)] == ["ok", "ok"]
+        assert [finding.level for finding in check_api(context)] == ["ok", "ok"]
     get_state(app).client.close()
 
 
@@ -555,7 +555,7 @@ def test_names_a_beat_that_is_not_there(
 ) -> None:
     app = _make_app(Case("beat", "", ""), served, folder)
     with app.app_context():
-        found = list(_sweeping(Patient(get_state(app)), _Workers(uptime, sweeps)))
+        found = list(_sweeping(CheckContext(get_state(app)), _Workers(uptime, sweeps)))
     assert [finding.level for finding in found] == [level]
     assert found[0].what.startswith(what)
     get_state(app).client.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flask_paysafer.cli.endpoints.env_file import EnvFile
+from flask_paysafer.cli.env_file import EnvFile
 from flask_paysafer.errors import ConfigurationError
 
 SETTING = "PAYSAFER_WEBHOOK_SECRET"

@@ -12,10 +12,8 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
-from flask_paysafer.cli.exam.cases import CASES, Case
-from flask_paysafer.cli.exam.cases import examine as examine_case
-from flask_paysafer.cli.exam.examiner import Examiner
-from flask_paysafer.cli.exam.speaking import Reply, Speaker
+from flask_paysafer.cli.exam.cases import CASES, Case, Runner, grade_case
+from flask_paysafer.cli.http import HTTPClient, Reply
 from flask_paysafer.config import Config
 from flask_paysafer.inbox.queries import EventFilter
 from flask_paysafer.state import get_state
@@ -26,7 +24,7 @@ from .shops import Spoil, make_shop, served
 
 pytestmark = pytest.mark.slow
 
-unused = Speaker(urlsplit("http://127.0.0.1:9"), timeout=1)
+unused = HTTPClient(urlsplit("http://127.0.0.1:9"), timeout=1)
 
 
 def examine(app: Flask, url: str, *options: str) -> Result:
@@ -83,17 +81,17 @@ FAULTS: list[tuple[Spoil, str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("spoil", "case", "cause", "cure"), FAULTS)
-def test_a_fault_is_found_with_its_cause_and_cure(
-    tmp_path: Path, spoil: Spoil, case: str, cause: str, cure: str
+@pytest.mark.parametrize(("spoil", "case", "cause", "hint"), FAULTS)
+def test_a_fault_is_found_with_its_cause_and_a_hint(
+    tmp_path: Path, spoil: Spoil, case: str, cause: str, hint: str
 ) -> None:
     shop = make_shop(tmp_path, spoil)
-    examiner = make_shop(tmp_path) if "no route" in shop.extensions else shop
+    runner = make_shop(tmp_path) if "no route" in shop.extensions else shop
     with served(shop) as url:
-        cases = outcomes(examiner, url)
+        cases = outcomes(runner, url)
     assert cases[case]["outcome"] == "fail"
     assert cause in cases[case]["cause"]
-    assert cure in cases[case]["cure"]
+    assert hint in cases[case]["hint"]
 
 
 def test_a_shop_that_does_not_answer_in_time_is_found(tmp_path: Path) -> None:
@@ -113,14 +111,14 @@ def test_a_shop_that_does_not_answer_in_time_is_found(tmp_path: Path) -> None:
 def test_an_answer_is_graded_by_its_time(seconds: float, outcome: str) -> None:
     reply = Reply(200, '{"received": true}', seconds=seconds)
     case = Case("slow handler", "", frozenset({200}), lambda _: [reply])
-    grade = examine_case(case, Examiner(Config(webhook_secrets=(SECRET,)), unused, kind="x"))
+    grade = grade_case(case, Runner(Config(webhook_secrets=(SECRET,)), unused, kind="x"))
     assert grade.outcome == outcome
 
 
 def test_what_went_wrong_is_told_rather_than_how_long_it_took() -> None:
     reply = Reply(503, '{"error": "The event could not be stored"}', seconds=10.5)
     case = Case("genuine", "", frozenset({200}), lambda _: [reply])
-    grade = examine_case(case, Examiner(Config(webhook_secrets=(SECRET,)), unused, kind="x"))
+    grade = grade_case(case, Runner(Config(webhook_secrets=(SECRET,)), unused, kind="x"))
     assert grade.finding is not None
     assert grade.finding.cause == "The shop's inbox can't be written."
 
@@ -129,7 +127,7 @@ def test_a_secret_of_another_endpoint_is_found(tmp_path: Path) -> None:
     with served(make_shop(tmp_path, WEBHOOK_SECRET=OLD_SECRET)) as url:
         cases = outcomes(make_shop(tmp_path), url)
     assert "the secret of another endpoint or mode" in cases["genuine"]["cause"]
-    assert "PAYSAFER_WEBHOOK_SECRET" in cases["genuine"]["cure"]
+    assert "PAYSAFER_WEBHOOK_SECRET" in cases["genuine"]["hint"]
     assert cases["wrong secret"]["outcome"] == "pass"
 
 
@@ -196,13 +194,13 @@ def test_the_webhooks_own_address_can_be_given(tmp_path: Path) -> None:
         assert failed(outcomes(shop, url)) == set()
 
 
-def test_the_table_names_each_case_and_the_cure_of_what_failed(tmp_path: Path) -> None:
+def test_the_table_names_each_case_and_the_hint_for_what_failed(tmp_path: Path) -> None:
     shop = make_shop(tmp_path, shops.handler_raises)
     with served(shop) as url:
         result = examine(shop, url)
     assert result.exit_code == 1
     assert "fail  genuine" in result.output
-    assert "Cure: Let handlers pass over exams" in result.output
+    assert "Hint: Let handlers pass over exams" in result.output
     assert "pass  tampered" in result.output
     assert SECRET not in result.output
 
@@ -258,7 +256,7 @@ def test_an_address_where_nobody_is_ends_the_exam(
     assert result.exit_code == 1
     assert result.stdout.count("fail") == 2  # one row, and the count
     assert "Nothing listens at this address." in result.stdout
-    assert "Cure: Start the shop, or correct the URL." in result.stdout
+    assert "Hint: Start the shop, or correct the URL." in result.stdout
     assert f"The other {len(CASES) - 1} cases were not tried." in result.stdout
     cases = outcomes(shop, url, "--yes-remote")
     assert failed(cases) == set(cases) == {"genuine"}

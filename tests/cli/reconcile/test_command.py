@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flask_paysafer import Event, Webhook
-from flask_paysafer.cli.reconcile import applying
+from flask_paysafer.cli import reconciliation
 from flask_paysafer.sandbox import Sandbox
 from tests.cli.shop import SECRET, KitShop
 
@@ -16,7 +16,7 @@ from tests.cli.shop import SECRET, KitShop
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing else is running here that would have to notice."""
-    monkeypatch.setattr(applying, "_WAIT", 0)
+    monkeypatch.setattr(reconciliation, "_WAIT", 0)
 
 
 @pytest.fixture
@@ -208,22 +208,20 @@ def test_a_failing_handler_is_reported_and_tried_again_by_the_next_run(shop: Kit
 def test_goes_on_where_it_was_interrupted(
     shop: KitShop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from flask_paysafer.cli.reconcile import walk
-
-    monkeypatch.setattr(walk, "_PAGE", 2)
+    monkeypatch.setattr(reconciliation, "_PAGE", 2)
     payments = [pay(shop) for _ in range(6)]
     shop.sandbox.fault("error-500", method="GET", path="/v1/payments", times=99)
     shop.sandbox.clear_faults()
-    real = walk.Walk._first
+    real = reconciliation.PaymentPages._first
 
-    def breaks_off(self: walk.Walk) -> Any:
+    def breaks_off(self: reconciliation.PaymentPages) -> Any:
         page = real(self)
         shop.sandbox.fault("error-500", method="GET", path="/v1/payments", times=99)
         return page
 
-    monkeypatch.setattr(walk.Walk, "_first", breaks_off)
+    monkeypatch.setattr(reconciliation.PaymentPages, "_first", breaks_off)
     broken = shop.run("reconcile", "--apply")
-    monkeypatch.setattr(walk.Walk, "_first", real)
+    monkeypatch.setattr(reconciliation.PaymentPages, "_first", real)
     shop.sandbox.clear_faults()
     resumed = shop.run("reconcile", "--apply", "--resume")
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from flask_paysafer import PaySaferClient
-from flask_paysafer.cli.reconcile.walk import Walk
+from flask_paysafer.cli.reconciliation import PaymentPages
 
 BASE = "http://127.0.0.1:4242/v1"
 
@@ -62,7 +62,7 @@ def walk(api: Api, **options: Any) -> list[str]:
         max_retries=0,
     )
     client._settings.environment.wall = lambda: api.now
-    steps = Walk(client, since=0, sleep=api.sleep, wall=lambda: api.now, **options)
+    steps = PaymentPages(client, since=0, sleep=api.sleep, wall=lambda: api.now, **options)
     return [payment.id for look in steps for payment in look.payments]
 
 

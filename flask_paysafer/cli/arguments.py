@@ -1,12 +1,69 @@
-"""Find the address at which PaySafer reaches this app's webhook."""
+"""Read what the commands are given: lengths of time, moments and addresses."""
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
+
+import click
 
 from ..errors import ConfigurationError
 from ..keys import is_loopback
 from ..state import AppState
+
+_AGE = re.compile(r"(\d+)\s*([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Age(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases alone
+    """A length of time: ``90d``, ``48h``, ``15m``; a number alone is days."""
+
+    name = "age"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> timedelta:
+        """Return the length of time."""
+        if isinstance(value, timedelta):
+            return value
+        match = _AGE.fullmatch(f"{value}d" if value.isdecimal() else value)
+        if match is None:
+            self.fail("write a number and a unit, such as 90d, 48h or 15m.", param, ctx)
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+class Moment(click.ParamType):  # type: ignore[type-arg]  # as above
+    """A moment: an age before now (``2h``), or an ISO date or time, UTC unless it says."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
+        """Return the moment, aware."""
+        if isinstance(value, datetime):
+            return value
+        if _AGE.fullmatch(value):
+            return datetime.now(UTC) - Age().convert(value, param, ctx)
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail("write an age such as 2h, or a time such as 2026-01-31T12:00.", param, ctx)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+AGE = Age()
+MOMENT = Moment()
+
+
+def as_ms(moment: datetime | None) -> int | None:
+    """Return UTC milliseconds."""
+    return None if moment is None else round(moment.timestamp() * 1000)
+
+
+def shown(milliseconds: int | None) -> str:
+    """Return a moment for people, UTC."""
+    if milliseconds is None:
+        return "–"
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def webhook_path(state: AppState) -> str:
@@ -43,7 +100,7 @@ def known_webhook_url(state: AppState) -> str | None:
 
 
 def _completed(given: str, state: AppState) -> str:
-    parts = _split(given)
+    parts = _parts_of(given)
     if parts is None:
         raise ConfigurationError(
             f"{given!r:.200} is no address. Write it like https://shop.example or "
@@ -53,7 +110,7 @@ def _completed(given: str, state: AppState) -> str:
     return parts._replace(path=path, fragment="").geturl()
 
 
-def _split(url: str) -> SplitResult | None:
+def _parts_of(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
         is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0

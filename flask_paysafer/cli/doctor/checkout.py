@@ -7,45 +7,44 @@ from urllib.parse import SplitResult, urlsplit
 
 from werkzeug.test import Client
 
-from ..findings import Finding, error, ok, warning
-from ..patient import Patient
+from .checking import CheckContext, Finding, error, ok, warning
 
 _SHORT = 16
 
 
-def check_checkout(patient: Patient) -> Iterator[Finding]:
+def check_checkout(context: CheckContext) -> Iterator[Finding]:
     """Yield what stands in the way of the checkout, where there is one."""
-    if not patient.has_checkout:
+    if not context.has_checkout:
         return
-    found = [*_secret_key(patient), *_policy(patient)]
+    found = [*_secret_key(context), *_policy(context)]
     yield from found or [
         ok("The checkout has what it needs: a SECRET_KEY, and no policy forbids it.")
     ]
 
 
-def _secret_key(patient: Patient) -> Iterator[Finding]:
-    key = patient.state.app.secret_key
+def _secret_key(context: CheckContext) -> Iterator[Finding]:
+    key = context.state.app.secret_key
     make = "Make one with: python -c 'import secrets; print(secrets.token_hex())'."
     if not key:
         yield error(
             "The app has no SECRET_KEY.",
-            why="The checkout can't protect its form, and answers with an error.",
-            cure=f"Set SECRET_KEY to a long random value that all workers share. {make}",
+            reason="The checkout can't protect its form, and answers with an error.",
+            hint=f"Set SECRET_KEY to a long random value that all workers share. {make}",
         )
-    elif len(key) < _SHORT and patient.config.livemode:
+    elif len(key) < _SHORT and context.config.livemode:
         yield error(
             f"The app's SECRET_KEY has only {len(key)} characters.",
-            why="Whoever guesses it can forge sessions and the checkout's form.",
-            cure=make,
+            reason="Whoever guesses it can forge sessions and the checkout's form.",
+            hint=make,
         )
 
 
-def _policy(patient: Patient) -> Iterator[Finding]:
+def _policy(context: CheckContext) -> Iterator[Finding]:
     """Judge the policy that the app's own hooks put on every answer."""
-    path = f"{patient.config.url_prefix}/assets/doctor/none"
-    with Client(patient.state.app).get(path) as response:
+    path = f"{context.config.url_prefix}/assets/doctor/none"
+    with Client(context.state.app).get(path) as response:
         policies = response.headers.getlist("Content-Security-Policy")
-    api = urlsplit(patient.config.api_base)
+    api = urlsplit(context.config.api_base)
     for policy in policies:
         yield from _judge(_directives(policy), api)
 
@@ -69,14 +68,14 @@ def _judge(directives: dict[str, list[str]], api: SplitResult) -> Iterator[Findi
         if sources is not None and not _allows(sources, needed, api):
             yield error(
                 f"The app's Content-Security-Policy forbids {needed} in {name}.",
-                why=f"{purpose}.",
-                cure=f"Add {needed} to {name} for the checkout's pages.",
+                reason=f"{purpose}.",
+                hint=f"Add {needed} to {name} for the checkout's pages.",
             )
     if "'strict-dynamic'" in directives.get("script-src", directives.get("default-src", [])):
         yield warning(
             "The app's Content-Security-Policy has 'strict-dynamic'.",
-            why="Browsers then ignore 'self', and do not run the checkout's script.",
-            cure="Leave it out for the checkout's pages.",
+            reason="Browsers then ignore 'self', and do not run the checkout's script.",
+            hint="Leave it out for the checkout's pages.",
         )
 
 

@@ -1,4 +1,4 @@
-"""The commands: list, create and delete webhook endpoints."""
+"""``flask paysafer endpoints``: where PaySafer sends this app's events."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from ...errors import ConfigurationError
-from ...events import EVENT_TYPES
-from ...resources import WebhookEndpoint
-from ...state import AppState
-from .. import with_state
-from ..addresses import is_local, webhook_url
+from ..errors import ConfigurationError
+from ..events import EVENT_TYPES
+from ..resources import WebhookEndpoint
+from ..state import AppState
+from . import with_state
+from .arguments import is_local, webhook_url
 from .env_file import EnvFile
 
 

@@ -14,7 +14,7 @@ from flask.cli import ScriptInfo
 
 from flask_paysafer import PaySafer
 from flask_paysafer.cli import paysafer_cli
-from flask_paysafer.cli.terminal import LOG
+from flask_paysafer.cli.output import LOG
 from tests.cli.shop import SETTINGS, KitShop
 
 logger = logging.getLogger("flask_paysafer.webhooks.somewhere")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .speaking import UNREACHABLE, Reply
+from ..http import UNREACHABLE, Reply
 
 
 class Finding(NamedTuple):
-    """Why an answer was wrong, and the cure."""
+    """Why an answer was wrong, and what to do."""
 
     cause: str
-    cure: str
+    hint: str
 
 
 class _Rule(NamedTuple):

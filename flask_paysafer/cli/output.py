@@ -1,21 +1,35 @@
-"""What the log says while a command runs, as one line each on the terminal.
-
-Python prints warnings that no handler takes with their whole traceback, most of which
-would be this package's own frames. Where the merchant has set up logging, it gets
-everything as ever, and nothing is printed here.
-"""
+"""Print tables, moments and log records on the terminal, safe from what outsiders wrote."""
 
 from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import click
 
 from ..redaction import redact
-from .tables import one_line
+
+
+def print_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print ``rows`` under ``titles``, each column as wide as it has to be."""
+    lines = [[one_line(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(titles, *lines, strict=True)]
+    click.secho(_table_line(titles, widths), bold=True)
+    for line in lines:
+        click.echo(_table_line(line, widths))
+
+
+def _table_line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def one_line(cell: object) -> str:
+    """Return text that can't steer the terminal, whoever wrote it: controls become a mark."""
+    text = "–" if cell is None else str(cell)
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
 
 _OURS = logging.getLogger("flask_paysafer")
 

@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import ConfigurationError
+from ..errors import ConfigurationError
 
 _PRIVATE = 0o600
 
