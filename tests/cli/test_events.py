@@ -534,7 +534,7 @@ def test_show_of_a_body_that_is_nested_without_end(shop: Shop) -> None:
 def test_init_db_makes_the_tables_once(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
 
-    assert shop.run("init-db").stdout == "Inbox: made the tables (version 2).\n"
+    assert shop.run("init-db").stdout == "Inbox: made the tables (version 3).\n"
     assert shop.run("init-db").stdout == "Inbox: everything is up to date.\n"
 
 

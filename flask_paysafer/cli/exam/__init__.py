@@ -77,7 +77,7 @@ def _examine(runner: Runner, url: str, *, as_json: bool) -> list[Grade]:
 
 def _say_cleared(count: int) -> None:
     if count:
-        click.echo(f"The inbox is _clean_up of the exam's {count} events again.", err=True)
+        click.echo(f"The inbox is clear of the exam's {count} events again.", err=True)
     else:
         click.echo("The inbox of these settings holds no event of the exam.", err=True)
 
