@@ -15,9 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from flask_paysafer.cli.exam.cases import CASES, examine
-from flask_paysafer.cli.exam.examiner import Examiner
-from flask_paysafer.cli.exam.speaking import Speaker
+from flask_paysafer.cli.exam.cases import CASES, Runner, grade_case
+from flask_paysafer.cli.http import HTTPClient
 from flask_paysafer.config import load_config
 
 from .door_app import PATH, SECRET, event_body, sign
@@ -227,9 +226,9 @@ def test_a_refused_body_is_never_read_as_the_next_request(server: Server) -> Non
 def test_passes_the_exam(server: Server) -> None:
     url = urlsplit(f"http://127.0.0.1:{server.port}{PATH}")
     settings = {"PAYSAFER_WEBHOOK_SECRET": SECRET, "PAYSAFER_WEBHOOK_MAX_BYTES": LIMIT}
-    speaker = Speaker(url, timeout=WAIT)
-    examiner = Examiner(load_config(settings, {}), speaker, kind="payment.created")
-    grades = [examine(case, examiner) for case in CASES]
+    client = HTTPClient(url, timeout=WAIT)
+    runner = Runner(load_config(settings, {}), client, kind="payment.created")
+    grades = [grade_case(case, runner) for case in CASES]
     assert [grade for grade in grades if grade.outcome in ("fail", "warn")] == []
 
 
