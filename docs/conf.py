@@ -21,7 +21,6 @@ autodoc_preserve_defaults = True
 myst_enable_extensions = ["attrs_block", "colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
-nitpick_ignore_regex = [("py:.*", r".*")]
 suppress_warnings = ["myst.domains", "ref.python"]  # fields called "type" shadow the builtin
 
 copybutton_exclude = ".linenos, .gp, .go"

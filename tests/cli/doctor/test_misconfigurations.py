@@ -389,12 +389,13 @@ def served() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that the doctor does not take for a temporary one."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that the doctor does not take for a temporary one: neither /tmp nor in memory."""
     import tempfile
 
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("tmp")))
-    return tmp_path_factory.mktemp("instance")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        yield Path(folder)
 
 
 def examine(case: Case, sandbox: Sandbox, folder: Path) -> dict[str, Any]:
