@@ -25,6 +25,7 @@
   - ``OrderClosedError``: the order takes no further payment
   - ``TooManyAttemptsError``: the order was tried to be paid too often
   - ``PaymentRefused``: raise it to refuse a payment
+  - ``HandlerTransactionError``: a handler and its record can't be committed together
   - ``InboxUnavailableError``: the inbox's database can't be used
   - ``PayloadUnreadableError``: a stored payload can't be decrypted
   - ``OverrideError``: a test's override fits no field of the event
@@ -45,6 +46,7 @@ __all__ = [
     "AuthenticationError",
     "CardError",
     "ConfigurationError",
+    "HandlerTransactionError",
     "IdempotencyError",
     "InboxUnavailableError",
     "InvalidPayloadError",
@@ -231,6 +233,15 @@ class PaymentRefused(PaySaferError):  # noqa: N818 (a decision of the shop's, no
     """Raise it in a ``before_payment`` function to refuse a payment. No card is charged.
 
     The message is shown to the customer.
+    """
+
+
+class HandlerTransactionError(PaySaferError):
+    """A handler's writes and the record that it ran can't be committed together.
+
+    Raised before the handler runs, for an engine or session that commits by itself, or where
+    the handler ends the database transaction behind the session's back. Nothing was written;
+    the event is tried again. The message says what to change.
     """
 
 

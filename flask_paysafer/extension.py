@@ -302,7 +302,7 @@ def _check_database(db: Any) -> None:
 
 
 def _show_tables_to_migrations(db: Any) -> None:
-    from .inbox.engine import tables_of
+    from .inbox.merchant import tables_of
 
     tables_of(db)
 

@@ -292,15 +292,15 @@ class AppState:
         )
 
     def _shop_connection(self) -> Connection:
-        from .webhooks.transactions import current_session
+        from .inbox.merchant import current_session
 
-        # By the table, so that a session that routes by table finds the right database.
-        table = self.inbox.database.tables.checkout
-        return current_session(self.db).connection(bind_arguments={"clause": table})
+        # By the bind, so that a session that sends reads elsewhere finds the inbox's database.
+        bind = self.inbox.database.bind
+        return current_session(self.db).connection(bind_arguments={"bind": bind})
 
     def _undo(self) -> None:
         """Make the shop's session usable again after the database refused what was asked."""
-        from .webhooks.transactions import current_session
+        from .inbox.merchant import current_session
 
         if self.db is not None:
             current_session(self.db).rollback()

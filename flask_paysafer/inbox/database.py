@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import BigInteger, Connection, Engine, Table, insert, literal_column
 from sqlalchemy.dialects import mysql, postgresql, sqlite
@@ -22,6 +23,7 @@ from sqlalchemy.sql.dml import Insert, ReturningInsert
 from sqlalchemy.sql.functions import FunctionElement
 
 from ..errors import ConfigurationError, InboxUnavailableError
+from .merchant import Bind, begin_on, beginning, connecting
 from .statements import OWN, Prepared
 from .tables import Tables
 
@@ -122,52 +124,66 @@ def _insert_and_see(statement: Insert) -> InsertAbsent:
 # they hold payloads.
 
 
+def once(open_engine: Callable[[], Engine]) -> Callable[[], Engine]:
+    """Return a function that opens the engine with its first call, and gives it ever after."""
+    lock = threading.Lock()
+    opened: list[Engine] = []
+
+    def find() -> Engine:
+        if not opened:
+            with lock:
+                if not opened:
+                    opened.append(open_engine())
+        return opened[0]
+
+    return find
+
+
 class Database:
     """The inbox's engine and tables.
 
-    :param open_engine: Called once, when the database is first used.
-    :param prepare: Called once with the engine: makes or checks the tables.
+    :param find: Returns the engine, or the connection that a test put in its place.
+    :param prepare: Called once with it: makes or checks the tables.
     """
 
     def __init__(
         self,
-        open_engine: Callable[[], Engine],
+        find: Callable[[], Bind],
         tables: Tables,
         *,
-        prepare: Callable[[Engine, Tables], None],
+        prepare: Callable[[Bind, Tables], None],
     ) -> None:
         self.tables = tables
-        self._open_engine = open_engine
+        self._find = find
         self._prepare = prepare
-        self._opened: Engine | None = None
-        self._ready: Engine | None = None
+        self._is_ready = False
         self._lock = threading.Lock()
+        self._held_by_tests: WeakSet[Connection] = WeakSet()
+
+    @property
+    def bind(self) -> Bind:
+        """The engine, with the tables made or checked, or a test's own connection."""
+        bind = self._open()
+        if not self._is_ready:
+            with self._lock, translated_errors():
+                if not self._is_ready:
+                    self._prepare(bind, self.tables)
+                    self._is_ready = True
+        return bind
 
     @property
     def engine(self) -> Engine:
         """The engine, with the tables made or checked."""
-        return self._ready or self._get_ready()
-
-    def _get_ready(self) -> Engine:
-        with self._lock:
-            if self._ready is None:
-                engine = self._open()
-                with translated_errors():
-                    self._prepare(engine, self.tables)
-                self._ready = engine
-            return self._ready
+        return self.bind.engine
 
     @property
     def unprepared_engine(self) -> Engine:
         """The engine as it is, for making the tables."""
-        with self._lock:
-            return self._open()
+        return self._open().engine
 
-    def _open(self) -> Engine:
-        if self._opened is None:
-            with translated_errors():
-                self._opened = self._open_engine()
-        return self._opened
+    def _open(self) -> Bind:
+        with translated_errors():
+            return self._find()
 
     @property
     def dialect(self) -> str:
@@ -187,7 +203,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Give a connection whose work is committed at the end, or not at all."""
-        with translated_errors(), self.engine.begin() as connection:
+        with translated_errors(), beginning(self.bind) as connection:
             yield connection
 
     @contextmanager
@@ -202,8 +218,11 @@ class Database:
 
     @contextmanager
     def _by_statement(self) -> Iterator[Connection]:
-        with self.engine.connect() as connection:
-            if self.dialect != "postgresql":
+        with connecting(self.bind) as connection:
+            if connection.in_transaction():  # a test's, which holds all that is done in it
+                self._held_by_tests.add(connection)
+                yield connection
+            elif self.dialect != "postgresql":
                 yield connection
             elif self._is_own:
                 with _each_committed(connection):
@@ -217,6 +236,8 @@ class Database:
 
     def committing(self, connection: Connection) -> AbstractContextManager[Any]:
         """Commit the one statement of the block, on a connection from :meth:`connected`."""
+        if connection in self._held_by_tests:
+            return begin_on(connection)
         connection.rollback()  # what was read before has begun a transaction
         return connection.begin()
 

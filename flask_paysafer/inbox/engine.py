@@ -21,12 +21,13 @@ from sqlalchemy.pool import QueuePool
 
 from ..config import Config
 from ..errors import ConfigurationError, InboxUnavailableError
-from .database import Database
+from .database import Database, once
 from .encryption import Seal
+from .merchant import MerchantBind, tables_of
 from .migrations import check_tables, make_or_check_tables
 from .statements import OWN
 from .store import Inbox
-from .tables import Tables, tables_in
+from .tables import tables_in
 
 BUSY_SECONDS = 5.0
 """How long a SQLite writer waits for another before the answer is 503."""
@@ -157,33 +158,6 @@ def _survive_fork(engine: Engine) -> None:
     os.register_at_fork(after_in_child=forget_connections)
 
 
-# The merchant's database objects, as Flask-SQLAlchemy or Flask-SQLAlchemy-Lite give them.
-
-
-_UNATTACHED = MetaData()
-
-
-def tables_of(db: Any) -> Tables:
-    """Put the inbox's tables into the metadata of ``db`` and return them.
-
-    Flask-SQLAlchemy-Lite has no metadata of its own: for Alembic to see the tables,
-    call ``tables_in(Model.metadata)`` from :mod:`flask_paysafer.inbox`.
-    """
-    metadata = getattr(db, "metadata", None)
-    return tables_in(metadata if isinstance(metadata, MetaData) else _UNATTACHED)
-
-
-def engine_of(db: Any, app: Flask) -> Callable[[], Engine]:
-    """Return a function that gives the merchant's default engine."""
-
-    def open_engine() -> Engine:
-        with app.app_context():
-            engine: Engine = db.engine
-            return engine
-
-    return open_engine
-
-
 # Put an inbox together from the settings.
 
 
@@ -205,7 +179,7 @@ def _merchants(config: Config, app: Flask, db: Any) -> Database:
             f"{config.setting('INBOX_URL')} is set, and PaySafer(db=…) was given a database too. "
             "The inbox lives in one of them: drop the setting, or drop db=."
         )
-    return Database(engine_of(db, app), tables_of(db), prepare=check_tables)
+    return Database(MerchantBind(db, app), tables_of(db), prepare=check_tables)
 
 
 def _own(config: Config, app: Flask) -> Database:
@@ -216,4 +190,4 @@ def _own(config: Config, app: Flask) -> Database:
             setting=config.setting("INBOX_URL"),
         )
 
-    return Database(open_engine, tables_in(MetaData()), prepare=make_or_check_tables)
+    return Database(once(open_engine), tables_in(MetaData()), prepare=make_or_check_tables)

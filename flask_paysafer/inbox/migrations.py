@@ -28,6 +28,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateColumn
 
 from ..errors import InboxUnavailableError
+from .merchant import Bind, beginning, connecting
 from .tables import SCHEMA_VERSION, Tables
 
 Lacking = Table | Column[object] | Index
@@ -197,16 +198,16 @@ def _lock_by_name(connection: Connection) -> None:
         )
 
 
-def make_or_check_tables(engine: Engine, tables: Tables) -> None:
+def make_or_check_tables(engine: Bind, tables: Tables) -> None:
     """Make the tables of a SQLite file; elsewhere ``init-db`` does, and this only checks.
 
     :raises InboxUnavailableError: for tables that are missing, old or of a later version.
     """
     if engine.dialect.name == "sqlite":
-        with engine.connect() as connection:
+        with connecting(engine) as connection:
             is_current = _is_current(connection, tables)
         if not is_current:
-            make_tables(engine, tables)
+            make_tables(engine.engine, tables)
     else:
         check_tables(engine, tables)
 
@@ -218,7 +219,7 @@ def _is_current(connection: Connection, tables: Tables) -> bool:
     return _version(connection, tables) == SCHEMA_VERSION
 
 
-def check_tables(engine: Engine, tables: Tables, *, steps: Mapping[int, Step] = STEPS) -> None:
+def check_tables(engine: Bind, tables: Tables, *, steps: Mapping[int, Step] = STEPS) -> None:
     """Refuse tables that are missing, old or of a later version.
 
     Tables that Flask-Migrate or ``create_all`` made have no version row yet, and after
@@ -227,7 +228,7 @@ def check_tables(engine: Engine, tables: Tables, *, steps: Mapping[int, Step] = 
 
     :raises InboxUnavailableError: with the cure in its message.
     """
-    with engine.connect() as connection:
+    with connecting(engine) as connection:
         found = lacking(connection, tables)
         has_version = all(thing is not tables.schema for thing in found)
         version = _version(connection, tables) if has_version else None
@@ -251,9 +252,9 @@ def _refuse_past(version: int | None, steps: Mapping[int, Step]) -> None:
         )
 
 
-def _set_version(engine: Engine, tables: Tables, version: int | None) -> None:
+def _set_version(engine: Bind, tables: Tables, version: int | None) -> None:
     try:
-        with engine.begin() as connection:
+        with beginning(engine) as connection:
             if version is None:
                 connection.execute(insert(tables.schema), {"id": 1, "version": SCHEMA_VERSION})
             else:

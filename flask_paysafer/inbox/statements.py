@@ -111,7 +111,7 @@ class Prepared:
     def _ask(
         self, connection: Connection, row: Mapping[str, Any], options: Mapping[str, Any]
     ) -> CursorResult[Any]:
-        if "schema_translate_map" in options:
+        if options.get("schema_translate_map"):
             # Tenants kept apart by schema: only SQLAlchemy knows whose turn it is.
             return connection.execute(self._statement, row)
         return connection.exec_driver_sql(*self._said(connection, row))
@@ -134,7 +134,7 @@ class Prepared:
 
 
 def _may_ask_driver(options: Mapping[str, Any]) -> bool:
-    return OWN in options and "schema_translate_map" not in options
+    return OWN in options and not options.get("schema_translate_map")
 
 
 def _count(cursor: Any) -> int:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from flask_paysafer.events import Event
-from flask_paysafer.webhooks.transactions import current_session
+from flask_paysafer.inbox.merchant import current_session
 from tests.databases import KINDS, Kind
 from tests.inbox.events import event_body
 
