@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, NoReturn
@@ -110,12 +110,20 @@ class HandlerTransaction:
             self.connection.take_on(self._database.engine)
         return self.connection
 
-    def join(self, session: Session) -> None:
-        """Make a session that begins a transaction part of this one."""
-        if isinstance(self.connection, _Held):
-            self.connection.parts.pop(session, None)
-        if not any(joined.session is session for joined in self._sessions):
-            self._sessions.append(_Joined(session, self))
+    def join(self, session: Session, transaction: SessionTransaction) -> None:
+        """Make a transaction that a session begins part of this one."""
+        if transaction.parent is None:
+            if isinstance(self.connection, _Held):
+                self.connection.parts.pop(session, None)
+            if not any(joined.session is session for joined in self._sessions):
+                self._sessions.append(_Joined(session, self))
+        # Not by get_bind(), which a session asks before it begins its first transaction.
+        connect = transaction._connection_for_bind
+
+        def connect_here(bind: Bind, options: Any) -> Connection:
+            return connect(self.bind_for(session, bind), options)
+
+        vars(transaction)["_connection_for_bind"] = connect_here
 
     def bind_for(self, session: Session, bind: Bind) -> Bind:
         """Return the connection to use where the session would use ``bind``."""
@@ -211,42 +219,23 @@ class HandlerTransaction:
 class _Joined:
     """A session that takes part, and what it was like before."""
 
-    _REPLACED = ("get_bind", "connection", "commit", "close")
-
     def __init__(self, session: Session, transaction: HandlerTransaction) -> None:
         self.session = session
         self._transaction = transaction
-        self._get_bind = session.get_bind
-        self._connection = session.connection
         self._commit = session.commit
         self._close = session.close
         self._before = session.join_transaction_mode, session.twophase
         self._handling = sys.exc_info()[1]
         session.join_transaction_mode = "create_savepoint"
         session.twophase = False
-        for name in self._REPLACED:
-            vars(session)[name] = getattr(self, name)
+        vars(session)["commit"] = self.commit
+        vars(session)["close"] = self.close
 
     def leave(self) -> None:
         """Make the session as it was."""
-        for name in self._REPLACED:
-            vars(self.session).pop(name, None)
+        vars(self.session).pop("commit", None)
+        vars(self.session).pop("close", None)
         self.session.join_transaction_mode, self.session.twophase = self._before
-
-    def get_bind(self, *args: Any, **kwargs: Any) -> Bind:
-        """As the session's own, with the handler's connection for its engine."""
-        return self._transaction.bind_for(self.session, self._get_bind(*args, **kwargs))
-
-    def connection(
-        self,
-        bind_arguments: Mapping[str, Any] | None = None,
-        execution_options: Mapping[str, Any] | None = None,
-    ) -> Connection:
-        """As the session's own, which asks ``get_bind`` for nothing where a bind is given."""
-        arguments = dict(bind_arguments or {})
-        if arguments.get("bind") is not None:
-            arguments["bind"] = self._transaction.bind_for(self.session, arguments["bind"])
-        return self._connection(arguments, execution_options)
 
     def commit(self) -> None:
         """As the session's own, noted while the handler runs."""
@@ -276,6 +265,7 @@ class _Held(Connection):
         self._asking: Session | None = None
         self.is_guarded = False
         self._taken_on: Engine = engine
+        self._level = engine.get_execution_options().get("isolation_level")
         self.transaction: _Root | _TwoPhase
         try:
             self.transaction = _TwoPhase(self) if two_phase else _Root(self)
@@ -309,7 +299,7 @@ class _Held(Connection):
         if engine is self._taken_on:
             return
         new, old = engine.get_execution_options(), self._taken_on.get_execution_options()
-        if new.get("isolation_level", old.get("isolation_level")) != old.get("isolation_level"):
+        if new.get("isolation_level") not in (None, self._level):
             raise _refusal(
                 f"A session asks for isolation_level={new['isolation_level']!r}, and the handler's "
                 "transaction has begun with another.",
@@ -490,8 +480,8 @@ def _refuse_to_end(held: _Held, _: Any, statement: str, *__: Any) -> None:
 @event.listens_for(Session, "after_transaction_create")
 def _join(session: Session, transaction: SessionTransaction) -> None:
     running = _running.get()
-    if running is not None and transaction.parent is None:
-        running.join(session)
+    if running is not None:
+        running.join(session, transaction)
 
 
 def _refuse(act: str) -> NoReturn:

@@ -11,10 +11,10 @@ from typing import Any
 
 from flask import Flask
 
+from ..events import Event
 from ..inbox.database import translated_errors
 from ..inbox.records import Claim, Mark
 from ..inbox.store import Inbox
-from ..events import Event
 from .handlers import Job, fresh_context
 from .runner import STALE, mark_of
 from .sessions import HandlerTransaction

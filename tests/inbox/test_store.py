@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import MetaData, func, select
 
 from flask_paysafer.errors import InboxUnavailableError
-from flask_paysafer.inbox.database import Database
+from flask_paysafer.inbox.database import Database, once
 from flask_paysafer.inbox.encryption import Seal
 from flask_paysafer.inbox.migrations import make_or_check_tables
 from flask_paysafer.inbox.store import Inbox
@@ -211,7 +211,7 @@ def test_error_shows_no_payload(tmp_path: Path) -> None:
 
 def _sqlite_inbox(path: Path) -> Inbox:
     database = Database(
-        lambda: open_engine(f"sqlite:///{path}"),
+        once(lambda: open_engine(f"sqlite:///{path}")),
         tables_in(MetaData()),
         prepare=make_or_check_tables,
     )
