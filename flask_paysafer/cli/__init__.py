@@ -18,7 +18,7 @@ from flask.cli import ScriptInfo, with_appcontext
 
 from ..errors import ConfigurationError, PaySaferError
 from ..state import AppState, states
-from .output import LOG
+from .output import LOG, CommandError, say
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -74,7 +74,7 @@ def with_state(command: Callable[Concatenate[AppState, P], R]) -> Callable[P, R]
         try:
             return command(_chosen_state(), *args, **kwargs)
         except PaySaferError as error:
-            raise click.ClickException(str(error)) from error
+            raise CommandError(str(error)) from error
 
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         _load_app()
@@ -91,8 +91,8 @@ def _load_app() -> None:
     try:
         click.get_current_context().ensure_object(ScriptInfo).load_app()
     except ConfigurationError as error:
-        cure = "Run `flask paysafer doctor` to have all settings looked at."
-        raise click.ClickException(f"{error}\n{cure}") from error
+        hint = "Run `flask paysafer doctor` to have all settings looked at."
+        raise CommandError(f"{error}\n{hint}") from error
 
 
 def chosen_account(ctx: click.Context) -> str | None:
@@ -149,4 +149,4 @@ def init_db(state: AppState) -> None:
     with translated_errors():
         done = make_tables(database.unprepared_engine, database.tables)
     for line in done or ["everything is up to date"]:
-        click.echo(f"Inbox: {line}.")
+        say(f"Inbox: {line}.")

@@ -14,6 +14,7 @@ from ..keys import is_loopback
 from ..state import AppState
 
 _AGE = re.compile(r"(\d+)\s*([smhdw])")
+_LONGEST = timedelta(days=50 * 365)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -29,7 +30,10 @@ class Age(click.ParamType):  # type: ignore[type-arg]  # generic in newer releas
         match = _AGE.fullmatch(f"{value}d" if value.isdecimal() else value)
         if match is None:
             self.fail("write a number and a unit, such as 90d, 48h or 15m.", param, ctx)
-        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+        try:
+            return timedelta(**{_UNITS[match[2]]: int(match[1])})
+        except OverflowError:
+            self.fail("that is too long.", param, ctx)
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg]  # as above
@@ -42,7 +46,8 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # as above
         if isinstance(value, datetime):
             return value
         if _AGE.fullmatch(value):
-            return datetime.now(UTC) - Age().convert(value, param, ctx)
+            age = min(AGE.convert(value, param, ctx), _LONGEST)
+            return datetime.now(UTC) - age
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
@@ -60,10 +65,10 @@ def as_ms(moment: datetime | None) -> int | None:
 
 
 def shown(milliseconds: int | None) -> str:
-    """Return a moment for people, UTC."""
+    """Return a moment for people, with its zone."""
     if milliseconds is None:
         return "–"
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def webhook_path(state: AppState) -> str:

@@ -13,8 +13,9 @@ from ..events import EVENT_TYPES
 from ..resources import WebhookEndpoint
 from ..state import AppState
 from . import with_state
-from .arguments import is_local, webhook_url
+from .arguments import is_local, shown, webhook_url
 from .env_file import EnvFile
+from .output import print_table, say
 
 
 @click.group()
@@ -31,16 +32,25 @@ def list_endpoints(state: AppState, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_shown(endpoint) for endpoint in found], indent=2))
     elif not found:
-        click.echo("PaySafer has no webhook endpoint of this account. Register this app's with:")
-        click.echo("  flask paysafer endpoints create --url https://shop.example")
-    for endpoint in () if as_json else found:
-        click.echo(_line(endpoint))
+        say(
+            "PaySafer has no webhook endpoint of this account. Register this app's with:\n"
+            "flask paysafer endpoints create --url https://shop.example"
+        )
+    else:
+        titles = ("CREATED", "MODE", "STATUS", "ID", "URL", "EVENTS")
+        print_table(titles, map(_cells, found))
 
 
-def _line(endpoint: WebhookEndpoint) -> str:
-    mode = "live" if endpoint.get("livemode") else "test"
-    wanted = ", ".join(endpoint.get("enabled_events") or ["*"])
-    return f"{endpoint.id}  {mode}  {endpoint.get('status', '')}  {endpoint.url}  [{wanted}]"
+def _cells(endpoint: WebhookEndpoint) -> tuple[object, ...]:
+    created = endpoint.get("created")
+    return (
+        shown(None if created is None else created * 1000),
+        "live" if endpoint.get("livemode") else "test",
+        endpoint.get("status"),
+        endpoint.id,
+        endpoint.url,
+        ", ".join(endpoint.get("enabled_events") or ["*"]),
+    )
 
 
 def _shown(endpoint: WebhookEndpoint) -> dict[str, Any]:
@@ -91,7 +101,7 @@ def create(
     _show(made, setting)
     if target is not None:
         name = target.write(setting, made.secret or "", beside_present=bool(others))
-        click.echo(f"Written to {target.path} as {name}.")
+        say(f"Written to {target.path} as {name}.")
 
 
 def _check_reachable(state: AppState, address: str) -> None:
@@ -118,21 +128,21 @@ def _registered(state: AppState, address: str) -> list[WebhookEndpoint]:
 
 def _ask(state: AppState, address: str, others: list[WebhookEndpoint]) -> None:
     if others:
-        click.echo(
+        say(
             f"{address} is registered already, as {others[0].id}. Another one has a secret of its "
             "own, which is how secrets are rotated; until the old one is deleted, every event "
             "comes twice and is handled once."
         )
         click.confirm("Register it once more?", abort=True)
     if state.config.livemode:
-        click.echo(f"The secret key is live: {address} will get events about real money.")
+        say(f"The secret key is live: {address} will get events about real money.")
         click.confirm("Go live with it?", abort=True)
 
 
 def _show(made: WebhookEndpoint, setting: str) -> None:
-    click.echo(f"Registered {made.url} as {made.id}.")
-    click.echo("Its signing secret, which PaySafer shows only now:")
-    click.echo(f"  {setting}={made.secret}")
+    say(f"Registered {made.url} as {made.id}.")
+    say("Its signing secret, which PaySafer shows only now:")
+    say(f"{setting}={made.secret}", indent=2)
 
 
 @endpoints.command()
@@ -145,4 +155,4 @@ def delete(state: AppState, endpoint_id: str, *, yes: bool) -> None:
     if endpoint.get("livemode") and not yes:
         click.confirm(f"Delete the live endpoint {endpoint.url}?", abort=True)
     state.client.webhook_endpoints.delete(endpoint_id)
-    click.echo(f"Deleted {endpoint_id}. Take its secret out of the settings, too.")
+    say(f"Deleted {endpoint_id}. Take its secret out of the settings, too.")

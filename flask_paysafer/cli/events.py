@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -18,7 +17,7 @@ from ..state import AppState
 from ..webhooks import runner as event_run
 from . import with_state
 from .arguments import AGE, MOMENT, as_ms, shown
-from .output import LOG, one_line, print_table
+from .output import LOG, CommandError, heading, listed, print_facts, print_table, progress, say
 
 Command = Callable[..., Any]
 
@@ -59,7 +58,7 @@ def _found_event(state: AppState, event_id: str) -> EventStory:
     """Return one event, or end the command."""
     story = state.inbox.browser.story(event_id)
     if story is None:
-        raise click.ClickException(f"The inbox has no event {event_id!r}.")
+        raise CommandError(f"The inbox has no event {event_id!r}.")
     return story
 
 
@@ -77,12 +76,12 @@ def list_events(state: AppState, /, limit: int, as_json: bool, **filters: Any) -
         click.echo(json.dumps(entries, indent=2))
         return
     if not rows:
-        click.echo("No such events.")
+        say("No matches.")
         return
-    titles = ("RECEIVED (UTC)", "STATE", "TYPE", "OBJECT", "FAILURES", "ID", "NOTE")
+    titles = ("RECEIVED", "STATE", "TYPE", "OBJECT", "FAILURES", "ID", "NOTE")
     print_table(titles, (_cells(row, troubles.get(row.key)) for row in rows))
     if len(rows) == limit:
-        click.echo(f"The newest {limit}; --limit shows more.", err=True)
+        say(f"The newest {limit}; --limit shows more.", err=True)
 
 
 def _entry(row: EventRow, trouble: Trouble | None) -> dict[str, Any]:
@@ -121,8 +120,8 @@ def show_event(state: AppState, event_id: str, as_json: bool) -> None:
     _print_rows("Handlers that are done", story.runs, "done_at")
     _print_rows("Failures", _numbered(story.failures), "failed_at")
     _print_last_error(story.failures)
-    click.secho("\nPayload", bold=True)
-    click.echo(_readable(story.payload))
+    heading("Payload")
+    say(_readable(story.payload))
 
 
 def _print_facts(story: EventStory) -> None:
@@ -138,8 +137,7 @@ def _print_facts(story: EventStory) -> None:
         "Verified with": row.verified_with or "–",
         "Encrypted": "yes" if row.encrypted else "no",
     }
-    for name, value in facts.items():
-        click.echo(f"{name + ':':<15}{value}")
+    print_facts(facts)
 
 
 def _attempts(story: EventStory) -> str:
@@ -163,10 +161,10 @@ def _numbered(failures: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _print_rows(title: str, rows: list[dict[str, Any]], when: str) -> None:
     if not rows:
         return
-    click.secho(f"\n{title}", bold=True)
+    heading(title)
     names = [name for name in rows[0] if name != when]
     print_table(
-        ("WHEN (UTC)", *(name.upper().replace("_", " ") for name in names)),
+        ("WHEN", *(name.upper().replace("_", " ") for name in names)),
         [(shown(row[when]), *(_first_line(row[name]) for name in names)) for row in rows],
     )
 
@@ -175,9 +173,8 @@ def _print_last_error(failures: list[dict[str, Any]]) -> None:
     """Print the whole of the last failure, with where in the shop's code it was raised."""
     if not failures:
         return
-    click.secho("\nThe last failure", bold=True)
-    for line in failures[-1]["error"].splitlines():
-        click.echo(one_line(line))
+    heading("The last failure")
+    say(failures[-1]["error"])
 
 
 def _first_line(value: object) -> object:
@@ -205,7 +202,7 @@ def stats(state: AppState, /, as_json: bool, **filters: Any) -> None:
         click.echo(json.dumps({"counts": counts, "oldest_due_seconds": waiting}))
         return
     print_table(("STATE", "EVENTS"), counts.items())
-    click.echo(_waiting(waiting))
+    say(_waiting(waiting))
 
 
 def _waiting(seconds: float | None) -> str:
@@ -253,10 +250,11 @@ def replay(
     results: list[str | None] = [None for _ in rows]
     if rows and not dry_run:
         results = _replay_all(state, rows, handler, again=again)
-    _show_results(rows, results, as_json=as_json)
     failed = [row for row, result in zip(rows, results, strict=True) if result == "failed"]
     if failed:
-        _tell_failures(state, failed, handler)
+        _print_failures(state, failed, handler)
+    _show_results(rows, results, as_json=as_json)
+    if failed:
         raise click.exceptions.Exit(1)
 
 
@@ -284,9 +282,9 @@ def _leader(state: AppState, row: EventRow) -> EventRow | None:
     story = state.inbox.browser.story(row.handled_as)
     said = f"{row.event_id} was handled as {row.handled_as}"
     if story is None:
-        click.echo(f"{said}, which was pruned: it can't be replayed.", err=True)
+        say(f"{said}, which was pruned: it can't be replayed.", err=True)
         return None
-    click.echo(f"{said}: that one is meant.", err=True)
+    say(f"{said}: that one is meant.", err=True)
     return story.event
 
 
@@ -300,7 +298,7 @@ def _wanted_by(state: AppState, rows: list[EventRow], handler: str) -> list[Even
     wanted = [row for row in rows if handler in names[row.type]]
     if rows and not wanted:
         known = sorted({name for found in names.values() for name in found})
-        raise click.ClickException(
+        raise CommandError(
             f"None of these events is for a handler called {handler!r}. "
             f"They are for: {', '.join(known) or 'none'}."
         )
@@ -323,13 +321,14 @@ def _replay_all(
     results: list[str | None] = []
     # Each failure is told at the end, from what is stored of it.
     quiet = LOG.without(event_run.logger.name)
-    with quiet, click.progressbar(rows, label="Replaying", file=sys.stderr) as bar:
-        for row in bar:
+    with quiet, progress("Replaying", len(rows)) as advance:
+        for row in rows:
             if handler is not None:
                 results.append(state.one_handler.replay(row.key, handler))
             else:
                 forget = again or row.state == "done"
                 results.append(state.dispatcher.replay(row.key, again=forget))
+            advance(1)
     return results
 
 
@@ -342,22 +341,26 @@ def _show_results(rows: list[EventRow], results: list[str | None], *, as_json: b
         ]
         click.echo(json.dumps(found, indent=2))
     elif not rows:
-        click.echo("No such events.")
+        say("No matches.")
     elif any(results):
         counts = sorted({name: results.count(name) for name in results if name}.items())
-        click.echo(", ".join(f"{count} {name}" for name, count in counts))
+        say(", ".join(f"{count} {name}" for name, count in counts))
     else:
         print_table(("STATE", "TYPE", "ID"), [(row.state, row.type, row.event_id) for row in rows])
 
 
-def _tell_failures(state: AppState, rows: list[EventRow], handler: str | None) -> None:
+def _print_failures(state: AppState, rows: list[EventRow], handler: str | None) -> None:
+    """Print each error once, with the events that it concerns."""
     troubles = state.inbox.browser.troubles(rows, handler=handler)
+    causes: dict[str, list[str]] = {}
     for row in rows:
         trouble = troubles.get(row.key)
-        reason = f"{trouble.handler}: {trouble.error}" if trouble else "it failed"
-        click.echo(f"{row.event_id}: {one_line(reason)}", err=True)
-    shown = rows[0].event_id if len(rows) == 1 else "ID"
-    click.echo(f"More: flask paysafer events show {shown}", err=True)
+        cause = f"{trouble.handler}: {trouble.error}" if trouble else "The handlers failed."
+        causes.setdefault(cause, []).append(row.event_id)
+    for cause, event_ids in causes.items():
+        say(cause, lead=f"{len(event_ids)} failed  ", style="bold red", err=True)
+        say(listed(event_ids), indent=4, err=True)
+    say(f"More: flask paysafer events show {rows[0].event_id}", err=True)
 
 
 @events.command("sweep")
@@ -371,7 +374,11 @@ def sweep(state: AppState, limit: int, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"due": len(handled), "done": done, "failed": failed}))
     else:
-        click.echo(f"{len(handled)} due, {done} done.")
+        say(
+            f"{len(handled)} due, {done} done, {failed} failed."
+            if failed
+            else f"{len(handled)} due, {done} done."
+        )
     if failed:
         raise click.exceptions.Exit(1)
 
@@ -415,7 +422,7 @@ def prune(
     until = state.inbox.browser.now() - round(older_than.total_seconds() * 1000)
     wanted = EventFilter(states=states or PRUNED, types=types, until=until)
     count = state.inbox.browser.count(wanted)
-    click.echo(f"{count} events are older than {shown(until)} UTC.", err=as_json)
+    say(f"{count} events are older than {shown(until)}.", err=as_json)
     deleted = 0
     if count and not dry_run:
         if states and not yes:
@@ -427,10 +434,10 @@ def prune(
 
 def _prune(state: AppState, wanted: EventFilter, count: int) -> int:
     deleted = 0
-    with click.progressbar(length=count, label="Pruning", file=sys.stderr) as bar:
+    with progress("Pruning", count) as advance:
         for batch in state.inbox.upkeep.prune(wanted):
             deleted += batch
-            bar.update(batch)
+            advance(batch)
     return deleted
 
 
@@ -440,11 +447,11 @@ def reencrypt(state: AppState) -> None:
     """Encrypt every payload with the first key, so that older keys can be dropped."""
     inbox = state.inbox
     if not inbox.seal.encrypts:
-        raise click.ClickException(f"{state.config.setting('INBOX_ENCRYPTION_KEY')} is not set.")
+        raise CommandError(f"{state.config.setting('INBOX_ENCRYPTION_KEY')} is not set.")
     readable = list(inbox.upkeep.reencrypt())
     unreadable = readable.count(False)
-    click.echo(f"{len(readable) - unreadable} payloads are encrypted with the first key.")
+    say(f"{len(readable) - unreadable} payloads are encrypted with the first key.")
     if unreadable:
-        raise click.ClickException(
+        raise CommandError(
             f"{unreadable} payloads can't be read with the keys that are set; they were left alone."
         )

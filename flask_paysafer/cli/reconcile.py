@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
-import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
@@ -18,41 +18,32 @@ import click
 
 from ..errors import ConfigurationError, PaySaferError
 from ..money import Money
-from ..resources import Payment
 from ..state import AppState
 from . import with_state
+from .arguments import MOMENT
+from .output import CommandError, progress, say, say_cells
 from .reconciliation import Apply, MissedChange, PaymentPages, Search, Seen
 
-_UNITS = {"m": 60, "h": 3600, "d": 86_400}
 _SLACK = 600
-
-
-def _moment(ctx: click.Context, param: click.Parameter, text: str) -> int:
-    """Return the unix time of a span until now (``90m``, ``48h``, ``7d``) or of an ISO time."""
-    span = re.fullmatch(r"(\d{1,6})([mhd])", text)
-    if span:
-        return int(time.time()) - int(span[1]) * _UNITS[span[2]]
-    try:
-        return int(datetime.fromisoformat(text).timestamp())
-    except (ValueError, OverflowError):
-        message = "write it like 48h, 7d or 2026-11-01T00:00:00+04:00."
-        raise click.BadParameter(message, ctx, param) from None
+_COLOURS = {"handled": "green", "arrived": "green", "missed": "yellow", "busy": "yellow"}
 
 
 @click.command()
 @click.option(
     "--since",
-    callback=_moment,
+    type=MOMENT,
     default="48h",
     show_default=True,
-    metavar="48h|7d|TIME",
-    help="How far back.",
+    metavar="WHEN",
+    help="How far back: 48h, 7d, or a time such as 2026-01-31T12:00+04:00.",
 )
 @click.option("--apply", "applies", is_flag=True, help="Run the handlers for what was missed.")
 @click.option("--resume", is_flag=True, help="Go on where the last reconcile was interrupted.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object per line.")
 @with_state
-def reconcile(state: AppState, *, since: int, applies: bool, resume: bool, as_json: bool) -> None:
+def reconcile(
+    state: AppState, *, since: datetime, applies: bool, resume: bool, as_json: bool
+) -> None:
     """Find what happened to payments that no webhook told of.
 
     Compares the API's payments, newest first, with the inbox, and shows what somebody
@@ -60,14 +51,14 @@ def reconcile(state: AppState, *, since: int, applies: bool, resume: bool, as_js
     still come, does nothing again. Exits with 1 if a handler failed.
     """
     bookmark = Bookmark(state)
-    place = bookmark.read() if resume else Place(since)
-    report = Report(as_json=as_json, begin=int(time.time()), end=place.since)
+    place = bookmark.read() if resume else Place(int(since.timestamp()))
+    report = Report(as_json=as_json)
     try:
         _go(state, place, bookmark, report, applies=applies)
     except PaySaferError as error:
         has_begun = resume or report.payments
         hint = "\nGo on from here with --resume." if has_begun else ""
-        raise click.ClickException(f"{error}{hint}") from error
+        raise CommandError(f"{error}{hint}") from error
     report.end(applied=applies)
     if report.outcomes["failed"]:
         click.get_current_context().exit(1)
@@ -83,15 +74,31 @@ def _go(
         from_key = first_key((place.since - _SLACK) * 1000)
         late_key = first_key(begun - _SLACK * 1000)
     applying = Apply(state, late_key=late_key) if applies else None
-    with Seen(inbox.facts.told_by_events(from_key)) as seen:
+    length = int(time.time()) - place.since
+    with Seen(inbox.facts.told_by_events(from_key)) as seen, _back_in_time(length) as move_to:
         search = Search(inbox, seen, wants)
         for batch in PaymentPages(state.client, since=place.since, after=place.after):
             missed = search.missed(batch.payments)
             _treat(missed, batch.seen_at, applying, report)
-            report.looked_at(batch.payments)
+            report.payments += len(batch.payments)
             if batch.payments:
+                move_to(batch.payments[-1].created)
                 bookmark.put(Place(place.since, batch.payments[-1].id))
     bookmark.remove()
+
+
+@contextmanager
+def _back_in_time(seconds: int) -> Iterator[Callable[[int], None]]:
+    """Show how far back in time it is, while the ``with`` block runs; yield what is to be told."""
+    at = time.time()
+
+    def move_to(moment: int) -> None:
+        nonlocal at
+        advance(max(0, int(at - moment)))
+        at = min(at, moment)
+
+    with progress("Back in time", max(1, seconds), counts=False) as advance:
+        yield move_to
 
 
 def _treat(
@@ -149,65 +156,42 @@ _COLOURS = {"handled": "green", "arrived": "green", "missed": "yellow", "busy": 
 
 
 class Report:
-    """Counts and prints. Rows go to standard output, the bar to standard error."""
+    """Prints a row for each missed change as it is found, and the totals last."""
 
-    def __init__(self, *, as_json: bool, begin: int, end: int) -> None:
+    def __init__(self, *, as_json: bool) -> None:
         self.payments = 0
         self.outcomes: Counter[str] = Counter()
         self._as_json = as_json
-        self._at = begin
-        self._bar: Any = None
-        if not as_json and sys.stderr.isatty():
-            self._bar = click.progressbar(
-                length=max(1, begin - end), label="Back in time", file=sys.stderr
-            )
-
-    def looked_at(self, payments: list[Payment]) -> None:
-        """Count payments, and move the bar to where the walk is in time."""
-        self.payments += len(payments)
-        if self._bar is not None and payments:
-            self._bar.update(max(0, self._at - payments[-1].created))
-            self._at = min(self._at, payments[-1].created)
 
     def row(self, missed: MissedChange, outcome: str) -> None:
-        """Print what became of one fact."""
+        """Print what became of one change."""
         self.outcomes[outcome] += 1
         if self._as_json:
             click.echo(json.dumps(_entry(missed, outcome)))
             return
-        if self._bar is not None:
-            click.echo("\r\033[K", nl=False, err=True)
-        click.echo(_line(missed, outcome))
+        style = f"bold {_COLOURS.get(outcome, 'red')}"
+        say_cells(_cells(missed), lead=f"{outcome:<9}", style=style)
 
     def end(self, *, applied: bool) -> None:
-        """Print the sums."""
-        if self._bar is not None:
-            click.echo("\r\033[K", nl=False, err=True)
-        if self._as_json:
-            sums = {"payments": self.payments, **self.outcomes}
-            click.echo(json.dumps({"summary": sums}))
-        else:
-            click.echo(self._sums(applied=applied))
-
-    def _sums(self, *, applied: bool) -> str:
+        """Print the totals."""
         looked = f"{self.payments} payments looked at"
-        if not self.outcomes:
-            return click.style(f"{looked}: the inbox knows of all that happened.", fg="green")
         counts = ", ".join(f"{count} {outcome}" for outcome, count in self.outcomes.items())
-        hint = "" if applied else "\nRun the handlers for them with --apply."
-        return f"{looked}: {counts}.{hint}"
+        if self._as_json:
+            totals = {"payments": self.payments, **self.outcomes}
+            click.echo(json.dumps({"summary": totals}))
+        elif not self.outcomes:
+            say(f"{looked}: the inbox knows of all that happened.", style="bold green")
+        else:
+            if not applied:
+                say("Run the handlers for them with --apply.")
+            say(f"{looked}: {counts}.", style="bold")
 
 
-def _line(missed: MissedChange, outcome: str) -> str:
+def _cells(missed: MissedChange) -> tuple[str, ...]:
     payment = missed.payment
-    mark = click.style(f"{outcome:<8}", fg=_COLOURS.get(outcome, "red"), bold=True)
-    when = payment.created_at.strftime("%Y-%m-%d %H:%M")
-    return f"{mark} {missed.fact.type:<18} {payment.id}  {when}  {_money(missed)}"
-
-
-def _money(missed: MissedChange) -> str:
-    amount = missed.fact.amount or missed.payment.amount
-    return str(Money(amount, missed.payment.currency))
+    when = payment.created_at.strftime("%Y-%m-%d %H:%M UTC")
+    amount = missed.fact.amount or payment.amount
+    return (missed.fact.type, payment.id, when, str(Money(amount, payment.currency)))
 
 
 def _entry(missed: MissedChange, outcome: str) -> dict[str, Any]:

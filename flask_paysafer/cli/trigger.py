@@ -30,6 +30,7 @@ from ..webhooks.rehearsal import deliver, sign
 from . import with_state
 from .arguments import webhook_url
 from .http import HTTPClient, Reply, ask_sandbox
+from .output import CommandError, say
 
 _TIMEOUT = 30.0
 """Seconds to wait for a shop's answer."""
@@ -130,7 +131,7 @@ def _make_happen(state: AppState, request: TriggerRequest) -> None:
         _tell(f"{event_type} {event_id} happened in the sandbox.", deliveries)
         seen += deliveries
     if not seen:
-        click.echo(
+        say(
             "No endpoint of this account takes it, so nothing was delivered. Register one: "
             "flask paysafer endpoints create --url URL."
         )
@@ -138,9 +139,9 @@ def _make_happen(state: AppState, request: TriggerRequest) -> None:
 
 
 def _tell(what: str, deliveries: list[dict[str, Any]]) -> None:
-    click.echo(what)
+    say(what)
     for delivery in deliveries:
-        click.echo(f"  {delivery['url']}: {_answer_to(delivery)[1]}")
+        say(f"{delivery['url']}: {_answer_to(delivery)[1]}", indent=2)
 
 
 def _check_taken(deliveries: list[dict[str, Any]]) -> None:
@@ -160,8 +161,8 @@ def _answer_to(delivery: dict[str, Any]) -> tuple[bool, str]:
     return 200 <= last["status_code"] < 300, f"answered {last['status_code']}"
 
 
-def _not_taken(url: str) -> click.ClickException:
-    return click.ClickException(
+def _not_taken(url: str) -> CommandError:
+    return CommandError(
         f"{url} did not take it. The shop's log says why; `flask paysafer exam {url}` examines "
         "its webhook."
     )
@@ -172,11 +173,11 @@ def _deliver(state: AppState, what: str, payload: bytes, target: str) -> None:
         reply = _deliver_here(state, payload)
     else:
         reply = _deliver_to(state, target, payload)
-    click.echo(f"{what} was delivered. Answer: {reply.status} {reply.text.strip()[:500]}")
+    say(f"{what} was delivered. Answer: {reply.status} {reply.text.strip()[:500]}")
     if reply.is_good:
         return
     if target == "app":
-        raise click.ClickException("The app did not take it; its log says why.")
+        raise CommandError("The app did not take it; its log says why.")
     raise _not_taken(target)
 
 

@@ -12,6 +12,7 @@ from click.testing import Result
 from flask import Flask
 
 from flask_paysafer import Event, PaySafer
+from flask_paysafer.inbox.queries import EventFilter
 from flask_paysafer.inbox.reconciliation import Fact, Facts
 from flask_paysafer.state import get_state
 from tests.inbox.events import event_body
@@ -79,7 +80,6 @@ def test_list_is_a_table_with_the_newest_first(shop: Shop) -> None:
 
     assert lines[0].split() == [
         "RECEIVED",
-        "(UTC)",
         "STATE",
         "TYPE",
         "OBJECT",
@@ -87,7 +87,7 @@ def test_list_is_a_table_with_the_newest_first(shop: Shop) -> None:
         "ID",
         "NOTE",
     ]
-    assert [line.split()[2] for line in lines[1:]] == ["ignored", "failed", "done"]
+    assert [line.split()[3] for line in lines[1:]] == ["ignored", "failed", "done"]
     assert lines[1].endswith("0         evt_ignored  no handler")
     assert lines[2].endswith("1         evt_failed   fulfil: ValueError: out of stock")
     assert lines[3].endswith("0         evt_done")
@@ -117,10 +117,10 @@ def test_failures_are_counted_through_replays(shop: Shop) -> None:
         shop.run("events", "replay", "evt_failed")
 
     (line,) = shop.run("events", "list", "--state", "failed").stdout.splitlines()[1:]
-    assert line.split()[5:7] == ["4", "evt_failed"]
+    assert line.split()[6:8] == ["4", "evt_failed"]
     text = shop.run("events", "show", "evt_failed").stdout
-    assert "Attempts:      1 since the last replay" in text
-    numbers = [line.split()[2] for line in text.splitlines() if "fulfil   ValueError" in line]
+    assert "Attempts:       1 since the last replay" in text
+    numbers = [line.split()[3] for line in text.splitlines() if "fulfil   ValueError" in line]
     assert numbers == ["1", "2", "3", "4"]
 
 
@@ -146,9 +146,9 @@ def test_list_filters(shop: Shop, options: tuple[str, ...], ids: list[str]) -> N
 def test_show_tells_the_whole_story(shop: Shop) -> None:
     text = shop.run("events", "show", "evt_failed").stdout
 
-    assert "State:         failed" in text
-    assert "Verified with: 0badcafe" in text
-    assert "Attempts:      1\n" in text
+    assert "State:          failed" in text
+    assert "Verified with:  0badcafe" in text
+    assert "Attempts:       1\n" in text
     assert "1       fulfil   ValueError: out of stock" in text
     assert '"id": "pay_2"' in text
 
@@ -368,18 +368,14 @@ def replay_unlogged(shop: Shop, *arguments: str) -> str:
         return shop.run("events", "replay", *arguments).stderr
 
 
-def test_replay_tells_each_failure_in_one_line(shop: Shop) -> None:
+def test_replay_groups_failures_by_their_error(shop: Shop) -> None:
     shop.is_broken = True
-    assert replay_unlogged(shop, "evt_failed").splitlines()[1:] == [
-        "evt_failed: fulfil: ValueError: out of stock",
-        "More: flask paysafer events show evt_failed",
-    ]
-
     shop.receive(event_body("evt_too"))
-    assert replay_unlogged(shop, "--state", "failed", "--yes").splitlines()[1:] == [
-        "evt_failed: fulfil: ValueError: out of stock",
-        "evt_too: fulfil: ValueError: out of stock",
-        "More: flask paysafer events show ID",
+
+    assert replay_unlogged(shop, "--state", "failed", "--yes").splitlines() == [
+        "2 failed  fulfil: ValueError: out of stock",
+        "    evt_failed, evt_too",
+        "More: flask paysafer events show evt_failed",
     ]
 
 
@@ -470,6 +466,10 @@ def test_prune_keeps_what_is_young(shop: Shop) -> None:
 
 
 def test_prune_as_json_of_one_type(shop: Shop) -> None:
+    browser = get_state(shop.app).inbox.browser
+    [newest] = browser.find(EventFilter(types=("payout.*",)), limit=1)
+    while browser.now() <= newest.received_at:
+        pass  # it has to be older than now, by the database's clock
     result = shop.run("events", "prune", "--days", "0", "--type", "payout.*", "--json")
 
     assert json.loads(result.stdout) == {"events": 1, "deleted": 1}

@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from textwrap import TextWrapper
 
 import click
 from flask import Flask
@@ -16,7 +15,9 @@ from ...errors import ConfigurationError
 from ...redaction import redact
 from ...state import AppState
 from .. import account_called, accounts_of, chosen_account
-from .checking import LEVELS, Check, CheckContext, Finding, Result, error, examine
+from ..output import heading as print_heading
+from ..output import say
+from .checking import LEVELS, Check, CheckContext, Finding, Level, Result, error, examine
 from .checkout import check_checkout
 from .connections import (
     check_api,
@@ -109,7 +110,6 @@ def _of_crash(failure: Exception) -> Finding:
 
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan", "ok": "green"}
-_WIDTH = 96
 _MARGIN = 9
 
 
@@ -120,39 +120,31 @@ def show(results: Sequence[Result]) -> None:
     for result in results:
         heading = f"{result.account}: {result.check}" if several else result.check
         if heading != previous:
-            click.secho(f"\n{heading}", bold=True)
+            print_heading(heading)
         previous = heading
         _show_one(result)
-    click.echo(f"\n{_sums(results)}")
+    click.echo()
+    say(_totals(results), style=f"bold {_COLOURS[_worst(results)]}")
 
 
 def _show_one(result: Result) -> None:
     finding = result.finding
-    mark = click.style(f"{finding.level:<8}", fg=_COLOURS[finding.level], bold=True)
-    first, *more = _wrap(finding.what, _WIDTH - _MARGIN) or [""]
-    click.echo(f"{mark} {first}")
-    for line in more:
-        click.echo(" " * _MARGIN + line)
-    for label, text in (("Why", finding.reason), ("Hint", finding.hint)):
-        for number, line in enumerate(_wrap(text, _WIDTH - _MARGIN - 6)):
-            start = f"{label}:" if number == 0 else ""
-            click.echo(f"{'':{_MARGIN}}{start:<6}{line}")
+    say(finding.what, lead=f"{finding.level:<{_MARGIN}}", style=f"bold {_COLOURS[finding.level]}")
+    for label, text in (("Why:  ", finding.reason), ("Hint: ", finding.hint)):
+        if text:
+            say(text, lead=label, indent=_MARGIN)
 
 
-def _wrap(text: str, width: int) -> list[str]:
-    # What is to be copied, such as paths, addresses and options, stays in one piece.
-    return TextWrapper(width, break_on_hyphens=False, break_long_words=False).wrap(text)
-
-
-def _sums(results: Sequence[Result]) -> str:
+def _totals(results: Sequence[Result]) -> str:
     counts = Counter(result.finding.level for result in results)
-    if not counts["error"] and not counts["warning"]:
-        return click.style("All is well.", fg="green", bold=True)
-    return ", ".join(
-        click.style(_counted(counts[level], level), fg=_COLOURS[level])
-        for level in LEVELS
-        if counts[level]
-    )
+    found = ", ".join(_counted(counts[level], level) for level in LEVELS if counts[level])
+    is_well = not counts["error"] and not counts["warning"]
+    return f"All is well: {found}." if is_well else f"{found}."
+
+
+def _worst(results: Sequence[Result]) -> Level:
+    levels = {result.finding.level for result in results} - {"note"}
+    return next((level for level in LEVELS if level in levels), "ok")
 
 
 def _counted(count: int, level: str) -> str:

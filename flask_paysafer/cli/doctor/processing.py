@@ -17,6 +17,7 @@ from .checking import CheckContext, Finding, error, note, ok, warning
 
 _WAITS_TOO_LONG = 600
 _LOOKED_AT = 50
+_IN_MEMORY = (Path("/dev/shm"),)  # noqa: S108 (looked for, not used)
 
 
 def check_inbox(context: CheckContext) -> Iterator[Finding]:
@@ -86,7 +87,7 @@ def _sqlite(engine: Engine, context: CheckContext) -> Iterator[Finding]:
 
 
 def _is_temporary(path: Path) -> bool:
-    folders = (Path(tempfile.gettempdir()).resolve(), Path("/dev/shm"))  # noqa: S108 (looked for, not used)
+    folders = (Path(tempfile.gettempdir()).resolve(), *_IN_MEMORY)
     return any(path.is_relative_to(folder) for folder in folders)
 
 

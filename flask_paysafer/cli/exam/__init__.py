@@ -19,6 +19,7 @@ from ...keys import is_loopback
 from ...state import AppState
 from .. import with_state
 from ..http import HTTPClient
+from ..output import heading, say
 from .cases import CASES, Grade, Runner, grade_case
 from .diagnosis import NOBODY, Finding
 
@@ -77,20 +78,18 @@ def _examine(runner: Runner, url: str, *, as_json: bool) -> list[Grade]:
 
 def _say_cleared(count: int) -> None:
     if count:
-        click.echo(f"The inbox is clear of the exam's {count} events again.", err=True)
+        say(f"The inbox is clear of the exam's {count} events again.", err=True)
     else:
-        click.echo("The inbox of these settings holds no event of the exam.", err=True)
+        say("The inbox of these settings holds no event of the exam.", err=True)
 
 
 def _examine_aloud(runner: Runner, url: str) -> list[Grade]:
-    table, grades = Table(), []
-    click.echo(table.head(url))
+    report, grades = Report(), []
+    heading(f"Examining {url}")
     for grade in _graded(runner):
         grades.append(grade)
-        click.echo(table.row(grade))
-    click.echo(summary_of(grades))
-    if len(grades) < len(CASES):
-        click.echo(f"The other {len(CASES) - len(grades)} cases were not tried.")
+        report.row(grade)
+    report.end(grades)
     return grades
 
 
@@ -146,39 +145,39 @@ def _clean_up(state: AppState, runner: Runner) -> int:
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "skip": "cyan"}
 
 
-class Table:
-    """The rows of an exam, printed as the grades come in."""
+class Report:
+    """Prints the cases as their grades come in, and the totals last."""
 
     def __init__(self) -> None:
-        self._told: set[Finding] = set()
+        self._shown: set[Finding] = set()
 
-    def head(self, url: str) -> str:
-        """Return what stands above the rows."""
-        row = f"{'':5} {'case':<18} {'answered':<24} what was sent"
-        return f"Examining {url}\n\n{click.style(row, bold=True)}"
+    def row(self, grade: Grade) -> None:
+        """Print a case; its cause and a hint the first time that they are met."""
+        style = f"bold {_COLOURS[grade.outcome]}"
+        case = grade.case
+        answered = f" ({_shortened(grade.answered)})" if grade.answered else ""
+        say(f"{case.name}: {case.story}{answered}", lead=f"{grade.outcome:<6}", style=style)
+        finding = grade.finding
+        if finding is None or finding in self._shown:
+            return
+        self._shown.add(finding)
+        say(finding.cause, indent=6)
+        if finding.hint:
+            say(finding.hint, lead="Hint: ", indent=6)
 
-    def row(self, grade: Grade) -> str:
-        """Return a case's row, with cause and hint below it the first time they are met."""
-        mark = click.style(f"{grade.outcome:<5}", fg=_COLOURS[grade.outcome], bold=True)
-        row = f"{mark} {grade.case.name:<18} {_shortened(grade.answered):<24} {grade.case.story}"
-        return "\n".join([row, *(f"{'':6}{note}" for note in self._notes(grade.finding))])
-
-    def _notes(self, finding: Finding | None) -> list[str]:
-        if finding is None or finding in self._told:
-            return []
-        self._told.add(finding)
-        return [finding.cause, *([f"Hint: {finding.hint}"] if finding.hint else [])]
+    def end(self, grades: Sequence[Grade]) -> None:
+        """Print the totals."""
+        counts = {outcome: _count(grades, outcome) for outcome in _COLOURS}
+        totals = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+        not_tried = len(CASES) - len(grades)
+        click.echo()
+        if not_tried:
+            say(f"The other {not_tried} cases were not tried.")
+        say(f"{totals}.", style="bold red" if counts["fail"] else "bold green")
 
 
 def _shortened(answered: str) -> str:
-    return answered if len(answered) <= 24 else answered[:23] + "…"
-
-
-def summary_of(grades: Sequence[Grade]) -> str:
-    """Return the exam's last lines."""
-    counts = {outcome: _count(grades, outcome) for outcome in _COLOURS}
-    text = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
-    return "\n" + click.style(text, fg="red" if counts["fail"] else "green", bold=True)
+    return answered if len(answered) <= 48 else answered[:47] + "…"
 
 
 def json_of(url: str, grades: Sequence[Grade], *, not_tried: int) -> str:

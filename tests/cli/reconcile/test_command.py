@@ -181,7 +181,7 @@ def test_says_how_to_write_the_time(shop: KitShop, since: str) -> None:
     result = shop.run("reconcile", "--since", since)
 
     assert result.exit_code == 2
-    assert "write it like 48h, 7d or 2026-11-01T00:00:00+04:00." in result.output
+    assert "write an age such as 2h, or a time such as 2026-01-31T12:00." in result.output
 
 
 def test_a_failing_handler_is_reported_and_tried_again_by_the_next_run(shop: KitShop) -> None:
