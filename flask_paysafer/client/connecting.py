@@ -238,6 +238,7 @@ class Stream:
 
     def __init__(self, connected: socket.socket, address: Address) -> None:
         self._socket = connected
+        self._outgoing = b""
         self.address = address
         self.expires = math.inf
 
@@ -255,6 +256,8 @@ class Stream:
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return what has arrived; empty if the other side has closed."""
+        if self._outgoing:
+            self._flush()
         try:
             self._socket.settimeout(self._left(ReadTimeout))
             return self._socket.recv(max_bytes)
@@ -266,12 +269,15 @@ class Stream:
             raise ReadError("the connection broke") from None
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send all."""
-        left = memoryview(buffer)
+        """Send what is given with the next :meth:`read`: head and body in one packet."""
+        self._outgoing += buffer
+
+    def _flush(self) -> None:
+        outgoing, self._outgoing = self._outgoing, b""
         try:
-            while left:
+            while outgoing:
                 self._socket.settimeout(self._left(WriteTimeout))
-                left = left[self._socket.send(left) :]
+                outgoing = outgoing[self._socket.send(outgoing) :]
         except WriteTimeout:
             raise
         except TimeoutError:
@@ -313,6 +319,7 @@ class AsyncStream(asyncio.Protocol):
     def __init__(self, address: Address) -> None:
         self.address = address
         self._transport: Any = None
+        self._outgoing = b""
         self._buffer = bytearray()
         self._is_over = False
         self._failure: Exception | None = None
@@ -375,6 +382,10 @@ class AsyncStream(asyncio.Protocol):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 (httpcore's)
         """Return what has arrived; empty if the other side has closed."""
+        if self._outgoing:
+            self._transport.write(self._outgoing)
+            self._outgoing = b""
+            await self._may_write.wait()
         await self._arrived.wait()
         if not self._buffer and self._failure is not None:
             raise ReadError("the connection broke")
@@ -386,9 +397,8 @@ class AsyncStream(asyncio.Protocol):
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        """Send all. That the other side has closed is for reading to tell."""
-        self._transport.write(buffer)
-        await self._may_write.wait()
+        """Send what is given with the next :meth:`read`: head and body in one packet."""
+        self._outgoing += buffer
 
     async def aclose(self) -> None:
         """Close the connection."""

@@ -237,11 +237,15 @@ def _add(body: bytearray, chunk: bytes, expires: float) -> bool:
 def _request(send: Send) -> httpx.Request:
     return httpx.Request(
         send.method,
-        send.url,
+        httpx.URL(send.url) if "?" in send.url else _parsed(send.url),
         headers=send.headers,
         content=send.body,
         extensions={"timeout": _TimeLeft(send.expires)},
     )
+
+
+# Most calls go to one of a few addresses, and parsing one takes long.
+_parsed = functools.lru_cache(maxsize=64)(httpx.URL)
 
 
 class _TimeLeft(dict[str, float]):
