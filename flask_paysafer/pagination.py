@@ -18,6 +18,9 @@ class Listed(NamedTuple, Generic[T]):
 
     data: list[T]
     has_more: bool
+    cursor: str | None
+    """Where the next page is, if the response says so: a cursor or an address. Else it is
+    found by the id of this page's last object."""
     is_backwards: bool
     """Whether the pages go to newer objects, as with ``ending_before``."""
 
@@ -53,12 +56,16 @@ class _Page(Generic[T]):
         self,
         listed: Listed[T],
         fetch: Callable[[str, CycleGuard], Any] | None,
+        reached_by: str | None = None,
         guard: CycleGuard | None = None,
     ) -> None:
         self.data = listed.data
         """The objects of this page, newest first."""
-        self.has_more = listed.has_more
+        # Some APIs answer the last page's own cursor, or an empty page, at the end.
+        is_end = not listed.data or (reached_by is not None and listed.cursor == reached_by)
+        self.has_more = listed.has_more and not is_end
         """Whether there are more pages after this one."""
+        self._cursor = listed.cursor
         self._is_backwards = listed.is_backwards
         self._fetch = fetch
         self._guard = guard or CycleGuard()
@@ -68,13 +75,7 @@ class _Page(Generic[T]):
             return None
         if self._fetch is None:
             raise RuntimeError("A page that was pickled has no client; call list() again.")
-        if not self.data:
-            raise APIError(
-                "PaySafer answered an empty page and says that there are more, "
-                "but not where they begin.",
-                outcome="rejected",
-            )
-        cursor = self.data[0 if self._is_backwards else -1]["id"]
+        cursor = self._cursor or self.data[0 if self._is_backwards else -1]["id"]
         return self._fetch(cursor, self._guard.step(cursor))
 
     def _in_order(self) -> list[T]:

@@ -140,14 +140,20 @@ def http_method(name: str, value: object) -> str:
 def relative_path(name: str, value: object) -> str:
     """Return a path below the base URL, with one slash in front. Nothing may lead out of there."""
     path = text(name, value)
-    segments = path.removeprefix("/").removesuffix("/").split("/")
-    plain = [unquote(segment) for segment in segments]
-    if not _PATH.fullmatch(path) or {"", ".", ".."} & set(plain) or "/" in "".join(plain):
+    if not is_relative_path(path):
         raise ValueError(
             f"{name} must be relative to the base URL, such as /payouts/po_1, and hold "
             "nothing but names; give a query as params."
         )
-    return "/" + "/".join(segments)
+    return "/" + path.removeprefix("/").removesuffix("/")
+
+
+def is_relative_path(path: str) -> bool:
+    """Tell whether a path stays below the base URL."""
+    segments = path.removeprefix("/").removesuffix("/").split("/")
+    plain = [unquote(segment) for segment in segments]
+    leads_out = {"", ".", ".."} & {*plain} or "/" in "".join(plain)
+    return bool(_PATH.fullmatch(path)) and not leads_out
 
 
 def _url(name: str, value: object) -> str:

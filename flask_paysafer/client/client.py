@@ -9,14 +9,16 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, Unpack
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 from .. import keys
 from .. import params as checks
-from ..errors import ConfigurationError
+from ..errors import APIError, ConfigurationError
 from ..pagination import AsyncPage, CycleGuard, Listed, Page
 from ..params import CallOptions
-from ..resources import Resource, parse
+from ..profile import ApiProfile
+from ..redaction import redact
+from ..resources import Resource
 from .flow import (
     Environment,
     Limits,
@@ -28,6 +30,7 @@ from .flow import (
 )
 from .hooks import Hook, Hooks
 from .operation import AttemptResult, Operation, Options, Sleep, encode_json, encode_query
+from .responses import any_reader
 from .services import (
     ApiCall,
     Awaited,
@@ -72,6 +75,7 @@ class Settings:
     api_version: str | None
     limits: Limits
     environment: Environment = field(repr=False)
+    profile: ApiProfile
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     def changed(
@@ -114,6 +118,30 @@ class Settings:
         )
         return RequestFlow(operation, self.prepare, own_limits, self.environment).run()
 
+    def page(self, operation: Operation[T], cursor: str | None) -> Operation[T]:
+        """Return the operation that gets the page of a list at a cursor or an address.
+
+        :raises APIError: for an address that is not below the base address, for the API key
+            would be sent there.
+        """
+        if cursor is None:
+            return operation
+        base = urlsplit(self.base_url)
+        if not _is_address(cursor, base.path):
+            return operation.at(cursor)
+        address = urlsplit(urljoin(f"{self.base_url}{operation.path}", cursor))
+        path = address.path.removeprefix(base.path)
+        if address[:2] != base[:2] or path == address.path or not checks.is_relative_path(path):
+            raise APIError(
+                f"PaySafer's list goes on at {redact(cursor, limit=200)}, which is not below "
+                f"{self.base_url}. It was not followed, for the API key would be sent there. "
+                "If that is right, set PAYSAFER_API_BASE; else look at lists.next of the API "
+                "profile.",
+                outcome="rejected",
+            )
+        query = tuple(parse_qsl(address.query, keep_blank_values=True))
+        return replace(operation, path=path, query=query)
+
     def prepare(self, operation: Operation[Any]) -> PreparedRequest:
         """Return the address and the headers of a call."""
         url = f"{self.base_url}{operation.path}"
@@ -127,9 +155,9 @@ class Settings:
         if operation.body or not operation.is_read:
             add(("Content-Length", str(len(operation.body))))
         if operation.options.idempotency_key is not None:
-            add(("Idempotency-Key", operation.options.idempotency_key))
+            add((self.profile.headers.idempotency_key, operation.options.idempotency_key))
         if self.api_version is not None:
-            add(("PaySafer-Version", self.api_version))
+            add((self.profile.headers.version, self.api_version))
         prepared.headers.extend(self.headers)
         prepared.headers.extend(operation.options.headers)
         return prepared
@@ -143,6 +171,13 @@ class Settings:
                 f"give the client {name}=…, or set PAYSAFER_{name.upper()}."
             )
         return key
+
+
+def _is_address(cursor: str, base_path: str) -> bool:
+    """Tell an address from a cursor, which may hold slashes too."""
+    return cursor.startswith(("http://", "https://", "//", "?", f"{base_path}/")) or (
+        cursor.startswith("/") and "?" in cursor
+    )
 
 
 def _limits(timeout: object, deadline: object, max_retries: object) -> Limits:
@@ -194,16 +229,21 @@ class BaseClient(Caller[M], Generic[M, TransportT]):
         transport: TransportT | None = None,
         hooks: Iterable[Hook] = (),
         rate_reserve: float | None = None,
+        profile: ApiProfile | None = None,
     ) -> None:
         try:
             _check_keys(secret_key, publishable_key)
+            self._profile = ApiProfile() if profile is None else ApiProfile.of(profile)
             self._settings = Settings(
                 secret_key,
                 publishable_key,
                 keys.check_base_url(base_url, name="base_url"),
                 None if api_version is None else _version(api_version),
                 _limits(timeout, deadline, max_retries),
-                Environment(Hooks(hooks), RateBudget(_share(rate_reserve))),
+                Environment(
+                    Hooks(hooks), RateBudget(_share(rate_reserve), self._profile), self._profile
+                ),
+                self._profile,
             )
             self._connect(transport)
         except (TypeError, ValueError, ConfigurationError) as error:
@@ -261,7 +301,7 @@ class BaseClient(Caller[M], Generic[M, TransportT]):
             method=verb,
             path=checked_path,
             route=checked_path,
-            read=parse,
+            read=any_reader(self._profile),
             options=own,
             query=encode_query(query),
             body=b"" if json is None else encode_json(json),
@@ -318,6 +358,7 @@ class PaySaferClient(BaseClient[Blocking, "SyncTransport"]):
         ``after``.
     :param rate_reserve: Turns on a pace that stays under the rate limit: the part of it
         (0.2 is a fifth) that is kept for calls a buyer waits for. None: no pace.
+    :param profile: What this account's API looks like, where it is not as assumed.
     :raises ConfigurationError: for a key or an address that must not be used.
     """
 
@@ -350,8 +391,8 @@ class PaySaferClient(BaseClient[Blocking, "SyncTransport"]):
         cursor: str | None = None,
         guard: CycleGuard | None = None,
     ) -> Page[R]:
-        listed = self._execute(operation if cursor is None else operation.at(cursor))
-        return Page(listed, functools.partial(self._fetch_page, operation), guard)
+        listed = self._execute(self._settings.page(operation, cursor))
+        return Page(listed, functools.partial(self._fetch_page, operation), cursor, guard)
 
     def close(self) -> None:
         """Close the connections. A closed client can't be used any more."""
@@ -407,8 +448,8 @@ class AsyncPaySaferClient(BaseClient[Awaited, "AsyncTransport"]):
         cursor: str | None = None,
         guard: CycleGuard | None = None,
     ) -> AsyncPage[R]:
-        listed = await self._execute(operation if cursor is None else operation.at(cursor))
-        return AsyncPage(listed, functools.partial(self._fetch_page, operation), guard)
+        listed = await self._execute(self._settings.page(operation, cursor))
+        return AsyncPage(listed, functools.partial(self._fetch_page, operation), cursor, guard)
 
     async def close(self) -> None:
         """Close the connections. A closed client can't be used any more."""

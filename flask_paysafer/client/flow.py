@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..errors import PaySaferError, RateLimitError
+from ..profile import ApiProfile
 from . import responses
 from .hooks import AttemptRecord, Hooks
 from .operation import AttemptResult, Operation, Recovery, Response, Send, Sleep
@@ -83,6 +84,7 @@ class Environment:
 
     hooks: Hooks
     budget: RateBudget
+    profile: ApiProfile
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     random: Callable[[], float] = random.random
@@ -190,7 +192,7 @@ class RequestFlow(Generic[T]):
         if not self._environment.hooks.want_record_of(status):
             return
         if isinstance(result, Response):
-            request_id = responses.request_id(result)
+            request_id = responses.request_id(result, self._environment.profile)
         else:
             error = result.reason
         operation, attempt = self._operation, self._attempt
@@ -200,23 +202,28 @@ class RequestFlow(Generic[T]):
         )
 
     def _read(self, result: AttemptResult) -> T | PaySaferError:
-        operation = self._operation
+        operation, profile = self._operation, self._environment.profile
         if not isinstance(result, Response):
             error = responses.no_response(operation, result)
         elif 200 <= result.status < 300:
-            read = responses.result_of(operation, result)
+            read = responses.result_of(operation, result, profile)
             if not isinstance(read, PaySaferError):
                 return read
             error = read
         else:
-            asked = delay_asked_for(result, now=self._environment.wall())
-            error = responses.error_of(operation, result, retry_after=asked)
-        if self._is_outcome_unknown and not tells_earlier_outcome(result):
+            asked = delay_asked_for(result, profile, now=self._environment.wall())
+            error = responses.error_of(operation, result, profile, retry_after=asked)
+        if self._is_outcome_unknown and not tells_earlier_outcome(result, profile):
             error.outcome = "unknown"
         return error
 
     def _wait_or_raise(self, result: AttemptResult, error: PaySaferError) -> float:
-        repeat = may_retry(self._operation, result, outcome_unknown=self._is_outcome_unknown)
+        repeat = may_retry(
+            self._operation,
+            result,
+            self._environment.profile,
+            outcome_unknown=self._is_outcome_unknown,
+        )
         self._is_outcome_unknown = error.outcome == "unknown"
         if not repeat or self._attempt > self._limits.max_retries:
             raise error
@@ -224,6 +231,7 @@ class RequestFlow(Generic[T]):
         wait = wait_before_retry(
             result,
             self._attempt,
+            self._environment.profile,
             now=self._environment.wall(),
             random=self._environment.random(),
             room=room,
@@ -252,7 +260,9 @@ class RequestFlow(Generic[T]):
         return self._ends - self._environment.clock()
 
 
-def may_retry(operation: Operation[Any], result: AttemptResult, *, outcome_unknown: bool) -> bool:
+def may_retry(
+    operation: Operation[Any], result: AttemptResult, profile: ApiProfile, *, outcome_unknown: bool
+) -> bool:
     """Tell whether the same bytes may be sent again.
 
     :param outcome_unknown: Whether an earlier attempt may have been carried out.
@@ -263,12 +273,12 @@ def may_retry(operation: Operation[Any], result: AttemptResult, *, outcome_unkno
         return True
     if result.status == _CONFLICT:
         # Our own first attempt may be what this one conflicts with: it may still be
-        # running, and once it is done the same key brings its response.
-        return outcome_unknown
+        # running, and once it is done the same key brings its response, where keys do.
+        return outcome_unknown and profile.idempotency.reuse == "replay"
     return result.status >= 500 and operation.is_repeatable
 
 
-def tells_earlier_outcome(result: AttemptResult) -> bool:
+def tells_earlier_outcome(result: AttemptResult, profile: ApiProfile) -> bool:
     """Tell whether a refusal also says what became of earlier attempts of the same call.
 
     A replayed response does, and a declined card does: under one key there is one
@@ -277,12 +287,18 @@ def tells_earlier_outcome(result: AttemptResult) -> bool:
     """
     return isinstance(result, Response) and (
         result.status == _DECLINED
-        or result.headers.get("idempotent-replayed", "").lower() == "true"
+        or result.headers.get(profile.headers.replayed.lower(), "").lower() == "true"
     )
 
 
 def wait_before_retry(
-    result: AttemptResult, attempt: int, *, now: float, random: float, room: float = math.inf
+    result: AttemptResult,
+    attempt: int,
+    profile: ApiProfile,
+    *,
+    now: float,
+    random: float,
+    room: float = math.inf,
 ) -> float:
     """Return the seconds to wait after this attempt (counted from 1) before the next.
 
@@ -291,7 +307,7 @@ def wait_before_retry(
     :param room: Seconds that are left, which chance must not use up.
     """
     if isinstance(result, Response):
-        asked = delay_asked_for(result, now=now)
+        asked = delay_asked_for(result, profile, now=now)
         if asked is not None:
             return asked + random * _spread(result, asked, room)
     # Over the whole range ("full jitter"), for callers that failed together must part.
@@ -304,14 +320,14 @@ def _spread(response: Response, asked: float, room: float) -> float:
     return min(RATE_LIMIT_SPREAD * asked, max(0.0, room - asked) / 2)
 
 
-def delay_asked_for(response: Response, *, now: float) -> float | None:
+def delay_asked_for(response: Response, profile: ApiProfile, *, now: float) -> float | None:
     """Return the seconds that a refusal asks to wait: ``Retry-After``, or the reset on a 429.
 
     Every response carries the reset, so only on a 429 does it say when to retry.
     """
     asked = _retry_after(response, now=now)
     if asked is None and response.status == _TOO_MANY:
-        asked = _reset_delay(response.headers.get("x-ratelimit-reset"), now=now)
+        asked = _reset_delay(response.headers.get("x-ratelimit-reset"), profile, now=now)
     return asked
 
 
@@ -334,11 +350,13 @@ def _until(date: str, *, now: float) -> float | None:
         return None
 
 
-def _reset_delay(value: str | None, *, now: float) -> float | None:
+def _reset_delay(value: str | None, profile: ApiProfile, *, now: float) -> float | None:
     if value is None or not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", value.strip(), re.ASCII):
         return None
     number = float(value)
-    delay = number - now if number >= _FIRST_EPOCH else number
+    form = profile.rate_limits.reset
+    is_epoch = form == "epoch" or (form == "auto" and number >= _FIRST_EPOCH)
+    delay = number - now if is_epoch else number
     return delay if delay > 0 else None
 
 
@@ -360,9 +378,10 @@ class RateBudget:
     them stays under the limit together with the others.
     """
 
-    __slots__ = ("_current", "reserve")
+    __slots__ = ("_current", "_profile", "reserve")
 
-    def __init__(self, reserve: float | None = None) -> None:
+    def __init__(self, reserve: float | None, profile: ApiProfile) -> None:
+        self._profile = profile
         self.reserve = reserve
         """The part of the limit that is kept for checkout calls; None: no pace at all."""
         self._current: tuple[int, int, float | None] | None = None  # limit, remaining, reset
@@ -373,7 +392,7 @@ class RateBudget:
         remaining = _count(headers.get("x-ratelimit-remaining"))
         if limit is None or remaining is None:
             return
-        delay = _reset_delay(headers.get("x-ratelimit-reset"), now=now)
+        delay = _reset_delay(headers.get("x-ratelimit-reset"), self._profile, now=now)
         self._current = limit, remaining, None if delay is None else now + delay
 
     def spend(self) -> None:

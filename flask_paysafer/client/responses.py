@@ -6,7 +6,6 @@ never quoted.
 
 from __future__ import annotations
 
-import functools
 import json
 import zlib
 from collections.abc import Callable
@@ -27,13 +26,15 @@ from ..errors import (
     ServerError,
 )
 from ..pagination import Listed
+from ..profile import ApiProfile, at
 from ..redaction import redact
-from ..resources import Resource
+from ..resources import Resource, make, parse
 from .operation import NoResponse, Operation, Response
 
 __all__ = [
     "MAX_BYTES",
     "UnreadableError",
+    "any_reader",
     "error_of",
     "no_response",
     "object_reader",
@@ -61,55 +62,71 @@ _CLASSES: dict[int, type[APIError]] = {
 _NO_CONTENT = 204
 _SEE_OTHER = 303
 _TEXT_LIMIT = 500
+_NO_OBJECT = "it is no JSON object"
+_PROBE = "if this account's API differs, flask paysafer probe finds out how"
 
 
 class UnreadableError(Exception):
     """The response is not what PaySafer answers. The text says why, and quotes nothing."""
 
 
-@functools.cache
-def object_reader(cls: type[R]) -> Callable[[Any], R]:
+def object_reader(cls: type[R], profile: ApiProfile) -> Callable[[Any], R]:
     """Return the function that makes one object of a response's JSON."""
 
     def read(decoded: Any) -> R:
-        if not isinstance(decoded, dict) or not isinstance(decoded.get("id"), str):
+        if not isinstance(decoded, dict):
+            raise UnreadableError(_NO_OBJECT)
+        if not isinstance(decoded.get("id"), str):
             raise UnreadableError("it has no id")
-        return cls(decoded)
+        return make(cls, decoded, profile)
 
     return read
 
 
-@functools.cache
-def page_reader(cls: type[R], *, is_backwards: bool) -> Callable[[Any], Listed[R]]:
-    """Return the function that makes one page of a response's JSON."""
+def any_reader(profile: ApiProfile) -> Callable[[Any], Resource]:
+    """Return the function that makes of a response's JSON what its ``object`` field names."""
+
+    def read(decoded: Any) -> Resource:
+        if not isinstance(decoded, dict):
+            raise UnreadableError(_NO_OBJECT)
+        return parse(decoded, profile=profile)
+
+    return read
+
+
+def page_reader(
+    cls: type[R], profile: ApiProfile, *, asked: int, is_backwards: bool
+) -> Callable[[Any], Listed[R]]:
+    """Return the function that makes one page of a response's JSON.
+
+    :param asked: How many objects the page can have.
+    """
+    lists = profile.lists
 
     def read(decoded: Any) -> Listed[R]:
-        items = [cls(item) for item in _items(decoded)]
-        return Listed(items, _has_more(decoded), is_backwards)
+        items = lists.items_of(decoded)
+        if items is None:
+            raise UnreadableError(f"it is no list; {_PROBE}")
+        if not all(isinstance(item, dict) and isinstance(item.get("id"), str) for item in items):
+            raise UnreadableError("it lists something that has no id")
+        if lists.has_more and not lists.next and not isinstance(at(decoded, lists.has_more), bool):
+            raise UnreadableError(f"it does not say whether there is more; {_PROBE}")
+        return Listed(
+            [make(cls, item, profile) for item in items],
+            has_more=not lists.is_last(decoded, asked=asked),
+            cursor=lists.cursor_of(decoded),
+            is_backwards=is_backwards,
+        )
 
     return read
 
 
-def _items(decoded: Any) -> list[Any]:
-    items = decoded.get("data")
-    if not isinstance(items, list):
-        raise UnreadableError("it is no list")
-    if not all(isinstance(item, dict) and isinstance(item.get("id"), str) for item in items):
-        raise UnreadableError("it lists something that has no id")
-    return items
-
-
-def _has_more(decoded: Any) -> bool:
-    has_more = decoded.get("has_more")
-    if not isinstance(has_more, bool):
-        raise UnreadableError("it does not say whether there is more")
-    return has_more
-
-
-def result_of(operation: Operation[T], response: Response) -> T | PaySaferError:
+def result_of(
+    operation: Operation[T], response: Response, profile: ApiProfile
+) -> T | PaySaferError:
     """Return what a 2xx holds, or the error that it can't be understood."""
     try:
-        decoded = {} if response.status == _NO_CONTENT else _object_of(response)
+        decoded = {} if response.status == _NO_CONTENT else _decoded(response)
         _refuse_other_object(decoded, operation.expected_id)
         return operation.read(decoded)
     except UnreadableError as error:
@@ -117,19 +134,16 @@ def result_of(operation: Operation[T], response: Response) -> T | PaySaferError:
     return APIError(
         f"PaySafer's answer to {shown(operation)} can't be used: {reason}.",
         status=response.status,
-        request_id=request_id(response),
+        request_id=request_id(response, profile),
         outcome="rejected" if operation.is_read else "unknown",
     )
 
 
-def _object_of(response: Response) -> dict[str, Any]:
+def _decoded(response: Response) -> Any:
     try:
-        decoded = json.loads(_plain_body(response))
+        return json.loads(_plain_body(response))
     except (ValueError, RecursionError):
         raise UnreadableError("it is not JSON") from None
-    if not isinstance(decoded, dict):
-        raise UnreadableError("it is no JSON object")
-    return decoded
 
 
 def _plain_body(response: Response) -> bytes:
@@ -155,14 +169,20 @@ def _gunzip(body: bytes) -> bytes:
     return plain
 
 
-def _refuse_other_object(decoded: dict[str, Any], expected_id: str | None) -> None:
+def _refuse_other_object(decoded: Any, expected_id: str | None) -> None:
     # Responses get mixed up where two processes share a connection.
-    if expected_id is not None and decoded.get("id") != expected_id:
+    if expected_id is None or not isinstance(decoded, dict):
+        return
+    if decoded.get("id") != expected_id:
         raise UnreadableError("it is about another object than the one asked for")
 
 
 def error_of(
-    operation: Operation[Any], response: Response, *, retry_after: float | None
+    operation: Operation[Any],
+    response: Response,
+    profile: ApiProfile,
+    *,
+    retry_after: float | None,
 ) -> PaySaferError:
     """Return the error that a response outside 2xx is.
 
@@ -184,7 +204,7 @@ def error_of(
         param=_text(body.get("param")),
         doc_url=_text(body.get("doc_url")),
         status=status,
-        request_id=request_id(response),
+        request_id=request_id(response, profile),
         outcome=_outcome(operation, status),
         **details,
     )
@@ -198,9 +218,10 @@ def _outcome(operation: Operation[Any], status: int) -> Outcome:
 
 def _error_body(response: Response) -> dict[str, Any]:
     try:
-        body = _object_of(response).get("error")
+        decoded = _decoded(response)
     except UnreadableError:
         return {}
+    body = decoded.get("error") if isinstance(decoded, dict) else None
     return body if isinstance(body, dict) else {}
 
 
@@ -214,10 +235,12 @@ def _text(value: object, *, limit: int = 200) -> str | None:
     return redact(value, limit=limit) if isinstance(value, str) else None
 
 
-def request_id(response: Response) -> str | None:
+def request_id(response: Response, profile: ApiProfile) -> str | None:
     """Return the request's id, which PaySafer's support asks for."""
-    found = response.headers.get("x-request-id") or response.headers.get("request-id")
-    return None if found is None else redact(found, limit=200)
+    for name in profile.headers.request_id:
+        if found := response.headers.get(name.lower()):
+            return redact(found, limit=200)
+    return None
 
 
 def no_response(operation: Operation[Any], lost: NoResponse) -> PaySaferError:

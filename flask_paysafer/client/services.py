@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from types import MethodType
 from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar, Unpack, overload
 
-from ..errors import PaySaferError
+from ..errors import ConfigurationError, PaySaferError
 from ..pagination import AsyncPage, AsyncPaginator, Listed, Page
 from ..params import (
     CallOptions,
@@ -31,7 +31,9 @@ from ..params import (
     checks,
     path_segment,
 )
+from ..profile import ApiProfile, Lists
 from ..resources import Customer, Payment, Resource, Token, WebhookEndpoint
+from ..translation import put
 from .operation import Operation, Options, Recovery, encode_json, encode_query
 from .responses import object_reader, page_reader
 
@@ -55,6 +57,9 @@ T = TypeVar("T")
 
 Params = Mapping[str, object]
 
+DEFAULT_PAGE = 10
+"""Objects on a page of a list that was asked for without a limit."""
+_RENAMED = ("save_payment_method", "off_session")
 _CONFIRMED = frozenset({"processing", "requires_action", "requires_capture", "succeeded"})
 
 
@@ -69,6 +74,7 @@ class Awaited:
 class Caller(Generic[M]):
     """Something that has calls. ``M`` is :class:`Blocking` or :class:`Awaited`."""
 
+    _profile: ApiProfile
     _is_async: bool
     _execute: Callable[[Operation[Any]], Any]
     """Carries an operation out, or returns the coroutine that does."""
@@ -182,39 +188,65 @@ class Service(Caller[M]):
     """The calls of one kind of object."""
 
     collection: ClassVar[str]
+    """The name that the profile has for the path of these objects."""
 
     def __init__(self, client: Caller[M]) -> None:
         self._client = client
+        self._profile = client._profile
         self._is_async = client._is_async
         self._execute = client._execute
         self._fetch_page = client._fetch_page
+
+    @property
+    def _path(self) -> str:
+        path: str = getattr(self._profile.paths, self.collection)
+        return path
 
     def _create(
         self, cls: type[R], kind: type, params: Params, *, is_checkout: bool = False
     ) -> Operation[R]:
         arguments = checked(kind, params)
         options = Options.take_from(arguments, "POST")
-        path = f"/{self.collection}"
         return Operation(
             method="POST",
-            path=path,
-            route=path,
-            read=object_reader(cls),
+            path=self._path,
+            route=self._path,
+            read=object_reader(cls, self._profile),
             options=options,
-            body=encode_json(with_extra(arguments, options.extra, kind)),
+            body=encode_json(with_extra(self._renamed(arguments), options.extra, kind)),
             is_checkout=is_checkout,
         )
 
+    def _renamed(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Give parameters the names that they have in this account."""
+        for name in _RENAMED:
+            if name in arguments:
+                theirs = getattr(self._profile.fields, name)
+                if not theirs:
+                    raise ConfigurationError(
+                        f"This account's API profile has no parameter for {name} (fields.{name} "
+                        "is empty), so it can't be used."
+                    )
+                if theirs != name:
+                    put(arguments, theirs, arguments.pop(name))
+        return arguments
+
     def _change(
-        self, method: str, cls: type[R], object_id: object, kind: type, params: Params, verb: str
+        self,
+        method: str,
+        cls: type[R],
+        object_id: object,
+        kind: type,
+        params: Params,
+        place: Callable[[str], str],
     ) -> Operation[R]:
         arguments = checked(kind, params)
         options = Options.take_from(arguments, method)
         return Operation(
             method=method,
-            path=f"/{self.collection}/{path_segment('id', object_id)}{verb}",
-            route=f"/{self.collection}/{{id}}{verb}",
-            read=object_reader(cls),
+            path=place(path_segment("id", object_id)),
+            route=place("{id}"),
+            read=object_reader(cls, self._profile),
             options=options,
             body=encode_json(with_extra(arguments, options.extra, kind)),
             expected_id=str(object_id),
@@ -226,9 +258,9 @@ class Service(Caller[M]):
         options = Options.take_from(checked(CallOptions, params), method)
         return Operation(
             method=method,
-            path=f"/{self.collection}/{path_segment('id', object_id)}",
-            route=f"/{self.collection}/{{id}}",
-            read=object_reader(cls),
+            path=f"{self._path}/{path_segment('id', object_id)}",
+            route=f"{self._path}/{{id}}",
+            read=object_reader(cls, self._profile),
             options=options,
             query=encode_query(options.extra or {}),
             expected_id=str(object_id),
@@ -237,17 +269,48 @@ class Service(Caller[M]):
     def _list(self, cls: type[R], params: Params) -> Operation[Listed[R]]:
         arguments = checked(ListParameters, params)
         options = Options.take_from(arguments, "GET")
-        path = f"/{self.collection}"
+        lists = self._profile.lists
         is_backwards = "ending_before" in arguments
         return Operation(
             method="GET",
-            path=path,
-            route=path,
-            read=page_reader(cls, is_backwards=is_backwards),
+            path=self._path,
+            route=self._path,
+            read=page_reader(
+                cls,
+                self._profile,
+                asked=arguments.get("limit", DEFAULT_PAGE),
+                is_backwards=is_backwards,
+            ),
             options=options,
-            query=encode_query(with_extra(arguments, options.extra, ListParameters)),
-            cursor_parameter="ending_before" if is_backwards else "starting_after",
+            query=encode_query(
+                with_extra(_list_query(lists, arguments), options.extra, ListParameters)
+            ),
+            cursor_parameter=lists.before if is_backwards else lists.after,
         )
+
+
+def _list_query(lists: Lists, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the query of a list, with the names that its parameters have in this account."""
+    names = {"limit": lists.limit, "starting_after": lists.after, "ending_before": lists.before}
+    query: dict[str, Any] = {}
+    for argument, value in arguments.items():
+        if argument == "created":
+            query |= {_bound(lists, bound): moment for bound, moment in value.items()}
+        else:
+            query[names[argument]] = value
+    return query
+
+
+def _bound(lists: Lists, bound: str) -> str:
+    """Return the name of a bound in time: with ``created[gte]`` go ``created[lt]`` and so on."""
+    if bound == "gte":
+        return lists.created_after
+    if "gte" not in lists.created_after:
+        raise ValueError(
+            "created takes gte alone with this account's API profile, for lists.created_after "
+            f"({lists.created_after}) does not say what {bound} is called."
+        )
+    return lists.created_after.replace("gte", bound)
 
 
 def with_extra(arguments: Params, extra: Params | None, kind: type) -> Params:
@@ -298,7 +361,7 @@ class Payments(Service[M]):
 
         :raises InvalidRequestError: if the payment can't be captured in its state.
         """
-        operation = self._act("/capture", payment_id, CapturePayment, params)
+        operation = self._act("capture", payment_id, CapturePayment, params)
         judge = functools.partial(_is_captured, params.get("amount"))
         return self._with_recovery(operation, judge)
 
@@ -308,7 +371,7 @@ class Payments(Service[M]):
 
         :raises InvalidRequestError: if the payment can't be canceled in its state.
         """
-        operation = self._act("/cancel", payment_id, CallOptions, options)
+        operation = self._act("cancel", payment_id, CallOptions, options)
         return self._with_recovery(operation, _is_canceled)
 
     @ApiCall
@@ -317,7 +380,7 @@ class Payments(Service[M]):
 
         :raises InvalidRequestError: if there is less left to give back.
         """
-        return self._act("/refund", payment_id, RefundPayment, params)
+        return self._act("refund", payment_id, RefundPayment, params)
 
     @ApiCall
     def confirm(self, payment_id: str, **params: Unpack[ConfirmPayment]) -> Operation[Payment]:
@@ -325,7 +388,7 @@ class Payments(Service[M]):
 
         :raises CardError: if the card is declined.
         """
-        operation = self._act("/confirm", payment_id, ConfirmPayment, params)
+        operation = self._act("confirm", payment_id, ConfirmPayment, params)
         operation.is_checkout = True
         return self._with_recovery(operation, _is_confirmed)
 
@@ -335,7 +398,8 @@ class Payments(Service[M]):
         return operation
 
     def _act(self, verb: str, payment_id: object, kind: type, params: Params) -> Operation[Payment]:
-        return self._change("POST", Payment, payment_id, kind, params, verb)
+        place = functools.partial(self._profile.payment_path, action=verb)
+        return self._change("POST", Payment, payment_id, kind, params, place)
 
     def _with_recovery(
         self, operation: Operation[Payment], judge: Callable[[Payment], bool | None]
@@ -387,7 +451,8 @@ class Customers(Service[M]):
     @ApiCall
     def update(self, customer_id: str, **params: Unpack[UpdateCustomer]) -> Operation[Customer]:
         """Change the fields that are given."""
-        return self._change("PATCH", Customer, customer_id, UpdateCustomer, params, "")
+        place = f"{self._path}/{{}}".format
+        return self._change("PATCH", Customer, customer_id, UpdateCustomer, params, place)
 
     @ApiCall
     def delete(self, customer_id: str, **options: Unpack[CallOptions]) -> Operation[Customer]:
@@ -403,7 +468,7 @@ class Customers(Service[M]):
 class WebhookEndpoints(Service[M]):
     """Addresses that PaySafer sends events to."""
 
-    collection = "webhook-endpoints"
+    collection = "webhook_endpoints"
 
     @ApiCall
     def create(self, **params: Unpack[CreateWebhookEndpoint]) -> Operation[WebhookEndpoint]:

@@ -22,6 +22,7 @@ from flask_paysafer.client.operation import (
     Send,
     Sleep,
 )
+from flask_paysafer.profile import ApiProfile
 from flask_paysafer.resources import Payment
 
 T = TypeVar("T")
@@ -105,7 +106,8 @@ class World:
     def __post_init__(self) -> None:
         self.environment = Environment(
             Hooks(self.hooks),
-            RateBudget(self.reserve),
+            RateBudget(self.reserve, ApiProfile()),
+            ApiProfile(),
             clock=lambda: self.now,
             wall=lambda: NOON + self.now - 1000.0,
             random=lambda: self.chance,

@@ -13,6 +13,7 @@ from flask_paysafer import errors
 from flask_paysafer.client import AsyncPaySaferClient, PaySaferClient
 from flask_paysafer.client.flow import delay_asked_for
 from flask_paysafer.client.responses import error_of
+from flask_paysafer.profile import ApiProfile
 
 from .driving import (
     LOST,
@@ -34,7 +35,9 @@ LEAKY = "No: " + ", ".join(SECRETS + PERSONAL)
 
 def error(status: int, body: Any, **headers: str) -> Any:
     response = answer(status, body, **headers)
-    return error_of(create(), response, retry_after=delay_asked_for(response, now=NOON))
+    profile = ApiProfile()
+    asked = delay_asked_for(response, profile, now=NOON)
+    return error_of(create(), response, profile, retry_after=asked)
 
 
 def test_keeps_what_paysafer_says() -> None:
