@@ -130,7 +130,9 @@ class Payment(Resource):
     next_action: Resource | None
     """What the cardholder has to do: ``next_action.redirect_to_url.url`` leads there."""
     payment_method: str | None
-    """The payment method or token it was paid with."""
+    """The payment method or token it was paid with; a saved card's ``pm_…`` if it was kept."""
+    payment_method_details: Resource | None
+    """``card`` has its ``brand``, ``last4``, ``exp_month`` and ``exp_year``."""
     receipt_email: str | None
     """Where PaySafer sends the receipt."""
 

@@ -201,6 +201,7 @@ class AppState:
             "deadline": config.deadline,
             "max_retries": config.max_retries,
             "hooks": tuple(self.client_options.hooks),
+            "profile": config.profile,
         }
 
     def _open_inbox(self) -> Inbox:
