@@ -247,8 +247,9 @@ class BaseClient(Caller[M], Generic[M, TransportT]):
             )
             self._connect(transport)
         except (TypeError, ValueError, ConfigurationError) as error:
-            # Error trackers print the locals of frames, and here they are keys.
-            del secret_key, publishable_key
+            # Error trackers print the locals of frames, and here they are keys, or were meant
+            # to be something else.
+            del secret_key, publishable_key, base_url, api_version, transport, profile
             raise error.with_traceback(None) from None
         self._add_services()
 
@@ -327,13 +328,17 @@ class BaseClient(Caller[M], Generic[M, TransportT]):
         :param headers: Request headers to add.
         """
         other = copy.copy(self)
-        other._settings = self._settings.changed(
-            timeout=timeout,
-            deadline=deadline,
-            max_retries=max_retries,
-            api_version=api_version,
-            headers=headers,
-        )
+        try:
+            other._settings = self._settings.changed(
+                timeout=timeout,
+                deadline=deadline,
+                max_retries=max_retries,
+                api_version=api_version,
+                headers=headers,
+            )
+        except (TypeError, ValueError) as error:
+            del headers, api_version  # as above
+            raise error.with_traceback(None) from None
         other._add_services()
         return other
 

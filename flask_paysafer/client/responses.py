@@ -78,7 +78,7 @@ def object_reader(cls: type[R], profile: ApiProfile) -> Callable[[Any], R]:
             raise UnreadableError(_NO_OBJECT)
         if not isinstance(decoded.get("id"), str):
             raise UnreadableError("it has no id")
-        return make(cls, decoded, profile)
+        return make(cls, decoded, profile) if profile.translates else cls(decoded)
 
     return read
 

@@ -88,15 +88,19 @@ class ApiCall(Generic[P, T]):
     def __init__(self, build: Callable[Concatenate[Any, P], Operation[T]]) -> None:
         @functools.wraps(build)
         def blocking(caller: Caller[Any], /, *args: Any, **params: Any) -> T:
-            operation = _built(build, caller, args, params)
-            del args, params  # personal: error trackers print the locals of frames
+            try:
+                operation = _built(build, caller, args, params)
+            finally:
+                del args, params  # personal: error trackers print the locals of frames
             result: T = caller._execute(operation)
             return result
 
         @functools.wraps(build)
         async def awaited(caller: Caller[Any], /, *args: Any, **params: Any) -> T:
-            operation = _built(build, caller, args, params)
-            del args, params
+            try:
+                operation = _built(build, caller, args, params)
+            finally:
+                del args, params
             result: T = await caller._execute(operation)
             return result
 
@@ -129,15 +133,19 @@ class ApiList(Generic[P, R]):
     def __init__(self, build: Callable[Concatenate[Any, P], Operation[Listed[R]]]) -> None:
         @functools.wraps(build)
         def blocking(caller: Caller[Any], /, *args: Any, **params: Any) -> Page[R]:
-            operation = _built(build, caller, args, params)
-            del args, params
+            try:
+                operation = _built(build, caller, args, params)
+            finally:
+                del args, params
             page: Page[R] = caller._fetch_page(operation)
             return page
 
         @functools.wraps(build)
         def awaited(caller: Caller[Any], /, *args: Any, **params: Any) -> AsyncPaginator[R]:
-            operation = _built(build, caller, args, params)
-            del args, params
+            try:
+                operation = _built(build, caller, args, params)
+            finally:
+                del args, params
             fetch: Callable[[], Coroutine[Any, Any, AsyncPage[R]]]
             fetch = functools.partial(caller._fetch_page, operation)
             return AsyncPaginator(fetch)

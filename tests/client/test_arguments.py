@@ -241,3 +241,15 @@ def test_free_requests_use_methods_that_exist(client: Any, refuses: Refuses, met
 @pytest.mark.parametrize("body", [float("nan"), object(), {"a": {1, 2}}])
 def test_free_requests_send_json_alone(client: Any, refuses: Refuses, body: Any) -> None:
     refuses(client.request, "POST", "/x", json=body)
+
+
+def test_refuses_extra_parameters_that_it_knows_or_that_are_none(
+    client: Any, refuses: Refuses
+) -> None:
+    known = refuses(client.payments.create, amount=1, currency="aed", extra={"amount": 5})
+    assert known == "extra must not hold amount, which this call takes as amount=…."
+    refuses(client.payments.list, extra={"limit": 5})
+    refuses(client.payments.create, amount=1, currency="aed", extra=[("a", 1)])
+    refuses(client.payments.create, amount=1, currency="aed", extra={5: 1})
+    refuses(client.payments.create, amount=1, currency="aed", extra={"a": object()})
+    refuses(client.request, "POST", "/x", json=[1], extra={"a": 1})

@@ -5,9 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
+import httpx
 import pytest
 
-from .driving import planned
+from flask_paysafer.client import PaySaferClient
+
+from .driving import SECRET_KEY, planned
 from .recording import Recorder
 
 
@@ -108,3 +111,42 @@ def test_quotes_what_an_id_may_hold(odd: str) -> None:
     assert not set(operation.path.removeprefix("/payments/")) & set("/?# @ä")
     assert unquote(operation.path) == f"/payments/{odd}"
     assert operation.expected_id == odd
+
+
+def test_extra_parameters_are_sent_as_they_are(client: Any, paysafer: Recorder) -> None:
+    client.payments.create(amount=1, currency="aed", extra={"new": {"deep": [1, None]}, "b": None})
+    assert paysafer.body == {"amount": 1, "currency": "aed", "new": {"deep": [1, None]}, "b": None}
+
+
+@pytest.mark.parametrize(
+    ("call", "body", "query"),
+    [
+        (lambda c, e: c.payments.capture("pay_1", extra=e), {"a": 1}, b""),
+        (lambda c, e: c.payments.cancel("pay_1", extra=e), {"a": 1}, b""),
+        (lambda c, e: c.customers.update("cus_1", name="B", extra=e), {"name": "B", "a": 1}, b""),
+        (lambda c, e: c.payments.retrieve("pay_1", extra=e), None, b"a=1"),
+        (lambda c, e: c.customers.delete("cus_1", extra=e), None, b"a=1"),
+        (lambda c, e: c.payments.list(limit=2, extra=e), None, b"limit=2&a=1"),
+        (lambda c, e: c.request("GET", "/x", params={"b": 2}, extra=e), None, b"b=2&a=1"),
+        (lambda c, e: c.request("POST", "/x", json={"b": 2}, extra=e), {"b": 2, "a": 1}, b""),
+        (lambda c, e: c.request("PUT", "/x", extra=e), {"a": 1}, b""),
+    ],
+)
+def test_every_call_takes_extra_parameters(
+    client: Any, paysafer: Recorder, call: Callable[..., Any], body: Any, query: bytes
+) -> None:
+    call(client, {"a": 1})
+    assert (paysafer.body, paysafer.request.url.query) == (body, query)
+
+
+def test_extra_parameters_stay_on_every_page() -> None:
+    asked: list[bytes] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.query)
+        data = [{"id": f"pay_{len(asked)}"}]
+        return httpx.Response(200, json={"data": data, "has_more": len(asked) < 2})
+
+    with PaySaferClient(SECRET_KEY, transport=httpx.MockTransport(answer)) as paging:
+        assert len(list(paging.payments.list(extra={"status": "failed"}))) == 2
+    assert asked == [b"status=failed", b"status=failed&starting_after=pay_1"]
