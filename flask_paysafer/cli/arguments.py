@@ -12,6 +12,7 @@ import click
 from ..errors import ConfigurationError
 from ..keys import is_loopback
 from ..state import AppState
+from ..webhooks.rehearsal import webhook_address
 
 _AGE = re.compile(r"(\d+)\s*([smhdw])")
 _LONGEST = timedelta(days=50 * 365)
@@ -96,12 +97,11 @@ def webhook_url(state: AppState, given: str | None = None) -> str:
 
 def known_webhook_url(state: AppState) -> str | None:
     """Return the webhook's address as the app's settings tell it, or None."""
-    name = state.app.config.get("SERVER_NAME")
-    if not name:
+    if not state.app.config.get("SERVER_NAME"):
         return None
-    scheme = state.app.config.get("PREFERRED_URL_SCHEME") or "http"
+    parts = urlsplit(webhook_address(state.app, state.config))
     root = (state.app.config.get("APPLICATION_ROOT") or "/").rstrip("/")
-    return f"{scheme}://{name}{root}{webhook_path(state)}"
+    return parts._replace(path=root + parts.path).geturl()
 
 
 def _completed(given: str, state: AppState) -> str:

@@ -35,7 +35,7 @@ def deliver(
     """
     header = signature if signature is not None else sign(config, payload, timestamp=timestamp)
     response: TestResponse = app.test_client().post(
-        webhook_path(app, config),
+        webhook_address(app, config),
         data=payload,
         content_type="application/json",
         headers={signing.HEADER: header},
@@ -78,6 +78,20 @@ def signer(config: Config) -> Callable[..., str]:
 def webhook_path(app: Flask, config: Config) -> str:
     """Return the path of the extension's webhook route in ``app``."""
     return app.url_map.bind("localhost").build(f"{config.name}.webhook")
+
+
+def webhook_address(app: Flask, config: Config) -> str:
+    """Return the webhook's whole address for a request that is made up in this process.
+
+    Its host is the route's own, else ``SERVER_NAME``, else the first of ``TRUSTED_HOSTS`` that is
+    no pattern: on any other the app would answer 404 or 400. ``APPLICATION_ROOT`` is not in it.
+    """
+    trusted = [host for host in app.config.get("TRUSTED_HOSTS") or () if not host.startswith(".")]
+    host = app.config.get("SERVER_NAME") or next(iter(trusted), "localhost")
+    scheme = app.config.get("PREFERRED_URL_SCHEME") or "http"
+    adapter = app.url_map.bind(host, url_scheme=scheme)
+    address = adapter.build(f"{config.name}.webhook", force_external=True)
+    return address.replace(":///", f"://{host}/", 1)  # a route of no host, where hosts are matched
 
 
 def _sender(config: Config) -> dict[str, str]:

@@ -17,17 +17,13 @@ from ...state import AppState
 from .. import account_called, accounts_of, chosen_account
 from ..output import heading as print_heading
 from ..output import say
+from .api import check_api, check_endpoints, check_secrets
+from .celery import check_celery
 from .checking import LEVELS, Check, CheckContext, Finding, Level, Result, error, examine
 from .checkout import check_checkout
-from .connections import (
-    check_api,
-    check_endpoints,
-    check_proxies,
-    check_public_route,
-    check_route,
-    check_secrets,
-)
-from .processing import check_celery, check_handlers, check_inbox
+from .handlers import check_handlers
+from .inbox import check_inbox
+from .route import check_limits, check_proxies, check_public_route, check_route
 from .settings import check_names, check_settings
 
 CHECKS = (
@@ -37,6 +33,7 @@ CHECKS = (
     Check("endpoints", check_endpoints),
     Check("route", check_route),
     Check("public route", check_public_route),
+    Check("limits", check_limits),
     Check("proxies", check_proxies),
     Check("webhook secrets", check_secrets),
     Check("inbox", check_inbox),

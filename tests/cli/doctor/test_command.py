@@ -39,7 +39,7 @@ def test_says_which_guarantee_each_handler_has(shop: KitShop) -> None:
 
     output = shop.run("doctor", "--offline").output
 
-    assert "fulfil: once, but at least once if the process dies" in output
+    assert "fulfil: normally once; may repeat if the process dies before it is recorded." in output
 
 
 def test_looks_at_every_account_unless_one_is_chosen(sandbox: Sandbox, tmp_path: Path) -> None:

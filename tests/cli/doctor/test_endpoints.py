@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from flask_paysafer.cli.doctor.api import check_endpoints
 from flask_paysafer.cli.doctor.checking import CheckContext, Finding
-from flask_paysafer.cli.doctor.connections import check_endpoints
 from flask_paysafer.events import Event
 from flask_paysafer.signing import fingerprint
 from tests.cli.shop import SECRET, URL, KitShop

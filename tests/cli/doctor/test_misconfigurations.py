@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from werkzeug.wrappers import Response
 
 from flask_paysafer import CheckoutOrder, Money, PaySafer
 from flask_paysafer.cli import paysafer_cli
+from flask_paysafer.cli.doctor.api import check_api
+from flask_paysafer.cli.doctor.celery import _sweeping
 from flask_paysafer.cli.doctor.checking import CheckContext
-from flask_paysafer.cli.doctor.connections import check_api
-from flask_paysafer.cli.doctor.processing import _sweeping
 from flask_paysafer.sandbox import Sandbox
 from flask_paysafer.state import get_state, states
 from tests.cli.exam.shops import stand_before
@@ -251,8 +251,8 @@ CASES = [
     ),
     Case(
         "foreign CSRF protection",
-        "The webhook /paysafer/webhook is refused (400) by something else",
-        "Exempt its address from it",
+        "The webhook /paysafer/webhook is refused (400) by a CSRF protection.",
+        "Exempt the webhook's address from it",
         change=_own_csrf,
     ),
     Case(
@@ -380,22 +380,6 @@ CASES = [
         arguments=("--offline",),
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox, sandbox.serve():
-        yield sandbox
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that the doctor does not take for a temporary one: neither /tmp nor in memory."""
-    import tempfile
-
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        yield Path(folder)
 
 
 def examine(case: Case, sandbox: Sandbox, folder: Path) -> dict[str, Any]:

@@ -1,31 +1,27 @@
-"""Whether the shop reaches the API, and PaySafer reaches the shop."""
+"""Whether the shop reaches the API, and PaySafer knows where events go."""
 
 from __future__ import annotations
 
-import logging
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Flask, request, request_started
-from werkzeug.test import Client
-
 from ...errors import APIConnectionError, AuthenticationError, InboxUnavailableError, PaySaferError
-from ...redaction import redact
+from ...inbox.queries import EventFilter
 from ...resources import WebhookEndpoint
 from ...webhooks.rotation import SecretUse, secret_uses
-from ...webhooks.view import has_unheeded_proxy
 from ..arguments import is_local
-from ..http import HTTPClient, Reply
+from ..http import HTTPClient, ask_sandbox
 from .checking import BOUND, CheckContext, Finding, error, note, ok, warning
 
 _FUTURE = 60
 """Seconds that a signature may be ahead of this machine's clock before it is refused."""
 _GRAIN = 1
 """Seconds: ``Date`` tells no finer time."""
+_ON_ITS_WAY = 120
+"""Seconds within which a payment's event need not have come."""
 
 
 def check_api(context: CheckContext) -> Iterator[Finding]:
@@ -211,8 +207,11 @@ def _last_verified(context: CheckContext) -> datetime | None:
     return max(used) if used and len(used) == len(times) else None
 
 
+# Whether what PaySafer has sent was verified.
+
+
 def check_secrets(context: CheckContext) -> Iterator[Finding]:
-    """Yield one finding for each secret."""
+    """Yield one finding for each secret; an error if PaySafer sends and none verifies it."""
     if not context.config.webhook_secrets:
         return
     now = datetime.fromtimestamp(context.wall(), UTC)
@@ -220,9 +219,105 @@ def check_secrets(context: CheckContext) -> Iterator[Finding]:
         uses = secret_uses(context.config, context.state.inbox, now=now)
     except InboxUnavailableError:
         return  # the check of the inbox says why
+    lost = list(_lost_deliveries(context)) if context.asks_api else []
+    yield from lost
     some_in_use = any(use.verdict == "in use" for use in uses)
     for use in uses:
         yield _judge_secret(use, context, some_in_use=some_in_use)
+
+
+def _lost_deliveries(context: CheckContext) -> Iterator[Finding]:
+    try:
+        listed = list(context.client.webhook_endpoints.list(limit=100))
+        ours = [one for one in listed if _is_ours(one, context)]
+        if not ours:
+            return
+        refusals = _refusals(ours, context) if context.is_local else Counter[str]()
+        missing = 0 if refusals else _payments_without_events(ours, context)
+    except (PaySaferError, InboxUnavailableError):
+        return  # the checks of the API and of the inbox say why
+    setting = context.setting("WEBHOOK_SECRET")
+    copied = f"Set {setting} to the secret that was shown when {ours[0].id} was registered, and "
+    if refusals["400"]:
+        yield error(
+            f"The last {_counted(refusals['400'], 'delivery', 'deliveries')} to {ours[0].url} "
+            f"{'was' if refusals['400'] == 1 else 'were'} refused with 400: no secret in "
+            f"{setting} verifies them.",
+            reason="Paid orders are not fulfilled.",
+            hint=f"{copied}start the app again. If it is that one, see the shop's log for the "
+            "reason: the clock, or something that changes the body.",
+        )
+    elif refusals["429"]:
+        yield error(
+            f"The last delivery to {ours[0].url} was refused with 429 by a rate limiter.",
+            reason="PaySafer retries it much later, and orders wait meanwhile.",
+            hint="Exempt the webhook's address in the limiter: of the app, the proxy or the "
+            "firewall.",
+        )
+    elif refusals:
+        status = next(iter(refusals))
+        yield warning(
+            f"The last delivery to {ours[0].url} failed: {_answer(status)}.",
+            reason="PaySafer retries it with growing pauses.",
+            hint="See the shop's log; `flask paysafer events list --state failed` shows handlers "
+            "that raised.",
+        )
+    elif missing:
+        yield error(
+            f"PaySafer has {_counted(missing, 'payment')} since {ours[0].id} was registered, and "
+            "no event of any of them was verified here.",
+            reason="Deliveries are refused or do not arrive: paid orders are not fulfilled.",
+            hint=f"If the address is reached (see above), the secret is another one's: {copied}"
+            "start the app again. Then run `flask paysafer reconcile --apply`.",
+        )
+
+
+def _refusals(ours: list[WebhookEndpoint], context: CheckContext) -> Counter[str]:
+    """Count how the local PaySafer's latest deliveries failed, up to one that did not."""
+    parts = urlsplit(context.config.api_base)
+    listed, _ = ask_sandbox("GET", f"{parts.scheme}://{parts.netloc}/_sandbox/deliveries")
+    ids = {endpoint.id for endpoint in ours}
+    attempts = [
+        attempt
+        for delivery in listed
+        if delivery.get("endpoint") in ids
+        for attempt in delivery["attempts"]
+    ]
+    refusals = Counter[str]()
+    for attempt in sorted(attempts, key=lambda one: one["at"], reverse=True):
+        status = attempt["status_code"] or 0
+        if 200 <= status < 300:
+            break
+        refusals[str(status or attempt["error"])] += 1
+    return refusals
+
+
+def _answer(status: str) -> str:
+    return f"it was answered {status}" if status.isdecimal() else status
+
+
+def _payments_without_events(ours: list[WebhookEndpoint], context: CheckContext) -> int:
+    """Count the latest payments, if no event of any of them is in the inbox."""
+    registered = min(int(endpoint.get("created") or 0) for endpoint in ours)
+    if not any(_wants_payments(endpoint) for endpoint in ours):
+        return 0
+    # An event that is on its way is not lost.
+    until = context.wall() - _ON_ITS_WAY
+    page = context.client.payments.list(limit=20, created={"gte": registered + 1})
+    payments = [payment for payment in page.data if payment.created < until]
+    browser = context.state.inbox.browser
+    if any(browser.find(EventFilter(object_id=payment.id), limit=1) for payment in payments):
+        return 0
+    return len(payments)
+
+
+def _wants_payments(endpoint: WebhookEndpoint) -> bool:
+    wanted = endpoint.get("enabled_events") or ["*"]
+    return any(kind == "*" or kind == "payment.created" for kind in wanted)
+
+
+def _counted(number: int, one: str, several: str = "") -> str:
+    return f"{number} {one}" if number == 1 else f"{number} {several or one + 's'}"
 
 
 def _judge_secret(use: SecretUse, context: CheckContext, *, some_in_use: bool) -> Finding:
@@ -247,179 +342,3 @@ def _judge_secret(use: SecretUse, context: CheckContext, *, some_in_use: bool) -
         f"{name} has verified nothing yet.",
         hint="Pay once in test mode, or send an event: `flask paysafer trigger payment.completed`.",
     )
-
-
-_FORGED = {"PaySafer-Signature": f"t=1,v1={'0' * 64}"}
-_REFUSED = "Invalid signature"
-_UNSET = "Webhooks are not set up"
-
-
-def check_route(context: CheckContext) -> Iterator[Finding]:
-    """Send the app a forged delivery in this process, and judge its answer."""
-    with _unlogged():
-        reply = _ask_app(context)
-    yield _judge_route(reply, f"The webhook {context.path}")
-
-
-@contextmanager
-def _unlogged() -> Iterator[None]:
-    """Keep the refusal of our own forgery out of the log, where it would alarm people."""
-    refuser = logging.getLogger("flask_paysafer.webhooks.view")
-    refuser.addFilter(_nothing)
-    try:
-        yield
-    finally:
-        refuser.removeFilter(_nothing)
-
-
-def _nothing(_: logging.LogRecord) -> bool:
-    return False
-
-
-def _ask_app(context: CheckContext) -> Reply:
-    parts = urlsplit(context.url or "http://localhost")
-    try:
-        response = Client(context.state.app).post(
-            context.path,
-            base_url=f"{parts.scheme}://{parts.netloc}",
-            data=b"{}",
-            content_type="application/json",
-            headers=_FORGED,
-            environ_overrides={"REMOTE_ADDR": _sender(context)},
-        )
-    except Exception as failure:  # noqa: BLE001 (a hook of the shop's, while TESTING is on)
-        return Reply(500, error=f"{type(failure).__name__}: {redact(str(failure))}")
-    with response:
-        headers = {name.lower(): value for name, value in response.headers}
-        return Reply(response.status_code, response.get_data(as_text=True), headers)
-
-
-def _sender(context: CheckContext) -> str:
-    networks = context.config.webhook_allowed_networks
-    return str(networks[0].network_address) if networks else "127.0.0.1"
-
-
-def check_public_route(context: CheckContext) -> Iterator[Finding]:
-    """Send the webhook's public address a forged delivery, and judge its answer."""
-    url = context.url
-    if url is None or context.is_offline:
-        yield note(
-            "The webhook was not tried from outside.",
-            hint="" if context.is_offline else "Name the address: --url https://your.shop.",
-        )
-        return
-    headers = [*_FORGED.items(), ("Content-Type", "application/json")]
-    reply = HTTPClient(url, timeout=BOUND).send("POST", headers, b"{}")
-    if reply.status:
-        yield _judge_route(reply, url)
-    else:
-        yield warning(
-            f"{url} can't be reached from here: {reply.error}.",
-            reason="If PaySafer can't reach it either, no event comes.",
-            hint="Start the shop, and see that DNS, firewall and proxy lead there.",
-        )
-
-
-def _judge_route(reply: Reply, where: str) -> Finding:
-    if reply.status == 400 and _REFUSED in reply.text:
-        return ok(f"{where} is reached, and refuses what is forged.")
-    if reply.status == 503 and _UNSET in reply.text:
-        return error(
-            f"{where} has no webhook secret.",
-            reason="It answers 503 to everything.",
-            hint="Set it where this app runs, and restart the app.",
-        )
-    if 300 <= reply.status < 400:
-        return error(
-            f"{where} redirects ({reply.status}) to {reply.location:.200}.",
-            reason="PaySafer follows no redirect: every delivery fails.",
-            hint="Register the address that it leads to; or, if a middleware or proxy redirects, "
-            "let it pass this address.",
-        )
-    return _judge_status(reply, where)
-
-
-def _judge_status(reply: Reply, where: str) -> Finding:
-    if reply.status in (401, 403):
-        return error(
-            f"{where} is refused ({reply.status}) before the extension sees it.",
-            reason="Every delivery fails: PaySafer does not log in.",
-            hint="Let what stands before the app pass it: a middleware, firewall or proxy. Hooks "
-            "of the app don't matter to it.",
-        )
-    if reply.status == 400:
-        return error(
-            f"{where} is refused (400) by something else than this extension.",
-            reason="Every delivery fails; most often it is a CSRF protection.",
-            hint="Exempt its address from it. Flask-WTF's, and hooks of the app, let it pass by "
-            "themselves.",
-        )
-    if reply.status in (404, 405) or 200 <= reply.status < 300:
-        return error(
-            f"{where} leads elsewhere ({reply.status}).",
-            reason="Every delivery fails.",
-            hint="See `flask routes`, the proxy's paths, SERVER_NAME, and whether another route or "
-            "a middleware takes the same address.",
-        )
-    return error(
-        f"{where} answers {reply.status}. {reply.error}".strip(),
-        reason="Every delivery fails.",
-        hint="See the app's log: a hook of the app, or the server before it, fails.",
-    )
-
-
-_CLIENT = "198.51.100.7"
-_FORWARDED = {"X-Forwarded-For": _CLIENT, "X-Forwarded-Proto": "https"}
-_HINT = (
-    "Add: from werkzeug.middleware.proxy_fix import ProxyFix; "
-    "app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1), with the number of "
-    "proxies that are yours."
-)
-
-
-def check_proxies(context: CheckContext) -> Iterator[Finding]:
-    """Yield whether forwarded headers come in, and whether the app heeds them."""
-    app = context.state.app
-    heeds = heeds_forwarded(app)
-    if heeds:
-        yield ok("The app heeds a proxy's forwarded headers.")
-    elif has_unheeded_proxy(app):
-        yield _unheeded("Deliveries come with forwarded headers, and the app does not heed them.")
-    elif context.config.webhook_allowed_networks and _is_public(context):
-        yield error(
-            f"{context.setting('WEBHOOK_ALLOWED_NETWORKS')} is set, and forwarded headers are not "
-            "heeded.",
-            reason="Behind a proxy every delivery seems to come from the proxy, and gets 403.",
-            hint=_HINT,
-        )
-    elif _is_public(context):
-        yield _unheeded("The site is public, and the app does not heed forwarded headers.")
-    else:
-        yield note("No proxy is known of.")
-
-
-def _unheeded(what: str) -> Finding:
-    return warning(
-        what,
-        reason="Behind a proxy, the checkout would send customers back from their bank to http://, "
-        "and see all of them at one address.",
-        hint=_HINT,
-    )
-
-
-def _is_public(context: CheckContext) -> bool:
-    return (
-        context.url is not None and context.url.startswith("https://") and not is_local(context.url)
-    )
-
-
-def heeds_forwarded(app: Flask) -> bool:
-    """Whether a request through ``app.wsgi_app`` takes the sender's address from the headers."""
-    addresses: list[str | None] = []
-
-    def note_address(_: Flask, **__: Any) -> None:
-        addresses.append(request.remote_addr)
-
-    with request_started.connected_to(note_address, app):
-        Client(app).get("/paysafer-doctor-looks-for-proxies", headers=_FORWARDED).close()
-    return _CLIENT in addresses
