@@ -86,7 +86,7 @@ class Charging:
         reference = reference_of(record.reference, period.number)
         current = self._attempts.current(reference)
         if current is None or not current.is_closed:
-            return current
+            return None
         # Declines on the payment link's page, where the customer is, use up no retry.
         is_counted = current.number <= period.attempts or current.key != _key(
             current.shop, reference, current.number

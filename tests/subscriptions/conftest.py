@@ -23,12 +23,13 @@ START = datetime(2026, 1, 31, 9, tzinfo=UTC)
 class Shop:
     """A shop that bills its customers each month."""
 
-    def __init__(self, folder: Path, **terms: Any) -> None:
+    def __init__(self, folder: Path, *, url: str | None = None, **terms: Any) -> None:
         self.api = FakeAPI()
         self.now = START
         self.events: list[tuple[str, int | None]] = []
         self.price: Any = lambda _subscription, _period: Charge(Money(9900, "aed"))
         self.folder = folder
+        self.url = url
         self.paysafer = PaySafer(transport=self.api.transport)
         self.plan("beans", **terms)
         self.paysafer.on("subscription.*")(self._note)
@@ -41,6 +42,7 @@ class Shop:
             SERVER_NAME="shop.example",
             PAYSAFER_SECRET_KEY="sk_test_acmeshop1",
             PAYSAFER_MAX_RETRIES=0,
+            PAYSAFER_INBOX_URL=self.url,
         )
         self.paysafer.init_app(app)
         get_state(app).clock = lambda: self.now
