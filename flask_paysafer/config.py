@@ -84,6 +84,10 @@ class Config:
     """With Celery: the wait before the first own retry; later ones grow."""
     sweep_interval: float = 30.0
     """With Celery: how often the inbox is searched for what the broker lost."""
+    renewals_interval: float = 300.0
+    """With Celery: how often renewals are run."""
+    rate_reserve: int | None = None
+    """Calls of a rate window that runs of renewals leave to customers. None: a fifth."""
 
     @property
     def mode(self) -> keys.Mode | None:
@@ -318,6 +322,8 @@ _SETTINGS: dict[str, tuple[str, Callable[[Any, str], object]]] = {
     "HANDLER_MAX_ATTEMPTS": ("handler_max_attempts", _integer(1, "attempts")),
     "HANDLER_RETRY_BASE": ("handler_retry_base", _seconds(0)),
     "SWEEP_INTERVAL": ("sweep_interval", _seconds(0.001)),
+    "RENEWALS_INTERVAL": ("renewals_interval", _seconds(0.001)),
+    "RATE_RESERVE": ("rate_reserve", _integer(0, "calls")),
 }
 """Every setting by the end of its name: the field it fills and what checks it."""
 

@@ -16,7 +16,7 @@ from flask import Flask, current_app, has_app_context
 
 from .errors import ConfigurationError, InboxUnavailableError
 from .state import AppState, states
-from .webhooks.celery import FIRST_ACCOUNT, HANDLE, LARGEST_BATCH, SWEEP, Publisher, Worker
+from .webhooks.celery import FIRST_ACCOUNT, HANDLE, LARGEST_BATCH, RENEW, SWEEP, Publisher, Worker
 
 _waiting: set[Flask] = set()
 """Apps whose Celery was not seen yet. Held strongly, for a worker's module may keep its
@@ -57,18 +57,19 @@ def _apps_of(celery: Celery) -> list[Flask]:
 
 def _schedule(celery: Celery, app: Flask) -> None:
     for state in states(app).values():
-        if state.config.dispatch == "celery":
-            _schedule_sweep(celery, state)
+        config = state.config
+        if config.dispatch == "celery":
+            _schedule_task(celery, "sweep", SWEEP, config.name, config.sweep_interval)
+            _schedule_task(celery, "renewals", RENEW, config.name, config.renewals_interval)
 
 
-def _schedule_sweep(celery: Celery, state: AppState) -> None:
-    account, interval = state.config.name, state.config.sweep_interval
-    entry = f"flask-paysafer-sweep-{account}"
+def _schedule_task(celery: Celery, what: str, task: str, account: str, interval: float) -> None:
+    entry = f"flask-paysafer-{what}-{account}"
     if entry in (celery.conf.beat_schedule or {}):
         return
-    # A sweep that waited longer than to the next one has nothing left to find.
+    # A run that waited longer than to the next one has nothing left to do.
     celery.add_periodic_task(
-        interval, celery.signature(SWEEP), args=(account,), name=entry, expires=interval
+        interval, celery.signature(task), args=(account,), name=entry, expires=interval
     )
 
 
@@ -135,3 +136,15 @@ def sweep(task: Any, account: str = FIRST_ACCOUNT) -> None:
         return
     for key in due[::LARGEST_BATCH]:
         publisher.publish(key)
+
+
+@shared_task(name=RENEW, ignore_result=True, bind=True)  # type: ignore[untyped-decorator]
+def renew(task: Any, account: str = FIRST_ACCOUNT) -> None:
+    """Run the renewals that are due; nothing to do for a shop without plans."""
+    state = state_for(task.app, account)
+    if not state.registrations.plans:
+        return
+    try:
+        state.subscriptions.run_due()
+    except InboxUnavailableError as error:
+        logger.warning("The inbox is away; the next run finds the renewals: %s", error)

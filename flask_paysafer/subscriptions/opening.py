@@ -55,28 +55,43 @@ def open_subscriptions(
     store = SubscriptionStore(inbox.database, account=config.name)
     links = PaymentLinks(app, config)
     renewals = Renewals(
-        app, plans, store, charging, events, links, mark=mark, pace=Pace(client).wait
+        app,
+        plans,
+        store,
+        charging,
+        events,
+        links,
+        mark=mark,
+        pace=Pace(client, reserve=config.rate_reserve).wait,
     )
     return Subscriptions(store, plans, renewals, charging, links, attempts, clock=clock)
 
 
 class Pace:
-    """Keeps a run of renewals below the API's rate limit."""
+    """Keeps a run of renewals below the API's rate limit.
+
+    :param reserve: How many calls of a window are left to the shop's customers; None: a fifth.
+    """
 
     def __init__(
         self,
         client: PaySaferClient,
         *,
+        reserve: int | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
+        self._reserve = reserve
         self._clock = clock
         self._sleep = sleep
 
     def wait(self) -> None:
-        """Wait until a call fits: a fifth of the limit is left to the shop's customers."""
+        """Wait until a call fits."""
         limit = self._client.rate_limit
-        if limit is None or limit.reset_at is None or limit.remaining > limit.limit // 5:
+        if limit is None or limit.reset_at is None:
+            return
+        reserve = limit.limit // 5 if self._reserve is None else self._reserve
+        if limit.remaining > reserve:
             return
         self._sleep(max(0.0, min(60.0, limit.reset_at.timestamp() - self._clock())))

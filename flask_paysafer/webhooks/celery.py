@@ -33,6 +33,7 @@ FIRST_ACCOUNT = "paysafer"
 
 HANDLE = "flask_paysafer.handle"
 SWEEP = "flask_paysafer.sweep"
+RENEW = "flask_paysafer.renew"
 
 _BOUNDS = {
     "socket_timeout": TIMEOUT,
