@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 from .. import keys
 from .. import params as checks
 from ..errors import APIError, ConfigurationError
-from ..pagination import AsyncPage, CycleGuard, Listed, Page
+from ..pagination import AsyncPage, AsyncPaginator, CycleGuard, Listed, Page
 from ..params import CallOptions
 from ..profile import ApiProfile
 from ..redaction import redact
@@ -390,14 +390,14 @@ class PaySaferClient(BaseClient[Blocking, "SyncTransport"]):
             else:
                 result = self._connections.send(step)
 
-    def _fetch_page(
+    def _list_pages(
         self,
         operation: Operation[Listed[R]],
         cursor: str | None = None,
         guard: CycleGuard | None = None,
     ) -> Page[R]:
         listed = self._execute(self._settings.page(operation, cursor))
-        return Page(listed, functools.partial(self._fetch_page, operation), cursor, guard)
+        return Page(listed, functools.partial(self._list_pages, operation), cursor, guard)
 
     def close(self) -> None:
         """Close the connections. A closed client can't be used any more."""
@@ -446,6 +446,9 @@ class AsyncPaySaferClient(BaseClient[Awaited, "AsyncTransport"]):
                 result = None
             else:
                 result = await self._connections.send(step)
+
+    def _list_pages(self, operation: Operation[Listed[R]]) -> AsyncPaginator[R]:
+        return AsyncPaginator(functools.partial(self._fetch_page, operation))
 
     async def _fetch_page(
         self,

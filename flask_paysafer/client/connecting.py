@@ -97,11 +97,12 @@ class Addresses:
     def note_failure(self, addresses: Iterable[Address]) -> None:
         """Let the addresses be tried last from now on."""
         self._count += 1
-        self._failures |= dict.fromkeys(addresses, self._count)
+        self._failures.update(dict.fromkeys(addresses, self._count))
 
-    def note_success(self, address: Address) -> None:
-        """Forget that the address failed."""
-        self._failures.pop(address, None)
+    def note_winner(self, winner: Address, others: Iterable[Address]) -> None:
+        """Let the addresses that were slower than the winner be tried after it."""
+        self._failures.pop(winner, None)
+        self.note_failure(others)
 
 
 def _alternate(addresses: list[Address]) -> list[Address]:

@@ -15,7 +15,7 @@ from types import MethodType
 from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar, Unpack, overload
 
 from ..errors import ConfigurationError, PaySaferError
-from ..pagination import AsyncPage, AsyncPaginator, Listed, Page
+from ..pagination import AsyncPaginator, Listed, Page
 from ..params import (
     CallOptions,
     CapturePayment,
@@ -78,37 +78,47 @@ class Caller(Generic[M]):
     _is_async: bool
     _execute: Callable[[Operation[Any]], Any]
     """Carries an operation out, or returns the coroutine that does."""
-    _fetch_page: Callable[..., Any]
-    """Gets a page of the list that an operation asks for, or returns the coroutine."""
+    _list_pages: Callable[[Operation[Any]], Any]
+    """Returns the first page of a list, or what awaits it."""
 
 
-class ApiCall(Generic[P, T]):
+class _Method:
+    """A method of both clients, made of the function that returns its operation."""
+
+    _functions: dict[bool, Callable[..., Any]]
+    """By whether the client is asynchronous."""
+
+    def _bound_to(self, caller: Caller[Any] | None) -> Callable[..., Any]:
+        if caller is None:
+            return self._functions[False]
+        return MethodType(self._functions[caller._is_async], caller)
+
+
+class ApiCall(_Method, Generic[P, T]):
     """Makes of a function that returns an operation the method that carries it out."""
 
     def __init__(self, build: Callable[Concatenate[Any, P], Operation[T]]) -> None:
         @functools.wraps(build)
-        def blocking(caller: Caller[Any], /, *args: Any, **params: Any) -> T:
+        def blocking(caller: Caller[Any], /, *args: Any, **params: Any) -> Any:
             try:
                 operation = _built(build, caller, args, params)
             finally:
                 del args, params  # personal: error trackers print the locals of frames
-            result: T = caller._execute(operation)
-            return result
+            return caller._execute(operation)
 
         @functools.wraps(build)
-        async def awaited(caller: Caller[Any], /, *args: Any, **params: Any) -> T:
+        async def awaited(caller: Caller[Any], /, *args: Any, **params: Any) -> Any:
             try:
                 operation = _built(build, caller, args, params)
             finally:
                 del args, params
-            result: T = await caller._execute(operation)
-            return result
+            return await caller._execute(operation)
 
-        returns = str(inspect.signature(build).return_annotation)
-        for function in (blocking, awaited):
-            _let_return(function, returns.removeprefix("Operation[").removesuffix("]"))
-        self.__doc__ = build.__doc__
-        self._functions: dict[bool, Callable[..., Any]] = {False: blocking, True: awaited}
+        returns = _inner(build, "Operation")
+        self._functions = {
+            False: _returning(blocking, returns),
+            True: _returning(awaited, returns),
+        }
 
     @overload
     def __get__(self, caller: Caller[Blocking], owner: type) -> Callable[P, T]: ...
@@ -122,40 +132,29 @@ class ApiCall(Generic[P, T]):
     def __get__(self, caller: None, owner: type) -> Callable[..., Any]: ...
 
     def __get__(self, caller: Caller[Any] | None, owner: type) -> Any:
-        if caller is None:
-            return self._functions[False]
-        return MethodType(self._functions[caller._is_async], caller)
+        return self._bound_to(caller)
 
 
-class ApiList(Generic[P, R]):
+class ApiList(_Method, Generic[P, R]):
     """Makes of a function that returns a list's operation the method that gets its pages."""
 
     def __init__(self, build: Callable[Concatenate[Any, P], Operation[Listed[R]]]) -> None:
-        @functools.wraps(build)
-        def blocking(caller: Caller[Any], /, *args: Any, **params: Any) -> Page[R]:
-            try:
-                operation = _built(build, caller, args, params)
-            finally:
-                del args, params
-            page: Page[R] = caller._fetch_page(operation)
-            return page
+        def method() -> Callable[..., Any]:
+            @functools.wraps(build)
+            def listing(caller: Caller[Any], /, *args: Any, **params: Any) -> Any:
+                try:
+                    operation = _built(build, caller, args, params)
+                finally:
+                    del args, params
+                return caller._list_pages(operation)
 
-        @functools.wraps(build)
-        def awaited(caller: Caller[Any], /, *args: Any, **params: Any) -> AsyncPaginator[R]:
-            try:
-                operation = _built(build, caller, args, params)
-            finally:
-                del args, params
-            fetch: Callable[[], Coroutine[Any, Any, AsyncPage[R]]]
-            fetch = functools.partial(caller._fetch_page, operation)
-            return AsyncPaginator(fetch)
+            return listing
 
-        listed = str(inspect.signature(build).return_annotation)
-        resource = listed.removeprefix("Operation[Listed[").removesuffix("]]")
-        _let_return(blocking, f"Page[{resource}]")
-        _let_return(awaited, f"AsyncPaginator[{resource}]")
-        self.__doc__ = build.__doc__
-        self._functions: dict[bool, Callable[..., Any]] = {False: blocking, True: awaited}
+        resource = _inner(build, "Operation[Listed")
+        self._functions = {
+            False: _returning(method(), f"Page[{resource}]"),
+            True: _returning(method(), f"AsyncPaginator[{resource}]"),
+        }
 
     @overload
     def __get__(self, caller: Caller[Blocking], owner: type) -> Callable[P, Page[R]]: ...
@@ -167,9 +166,7 @@ class ApiList(Generic[P, R]):
     def __get__(self, caller: None, owner: type) -> Callable[..., Any]: ...
 
     def __get__(self, caller: Caller[Any] | None, owner: type) -> Any:
-        if caller is None:
-            return self._functions[False]
-        return MethodType(self._functions[caller._is_async], caller)
+        return self._bound_to(caller)
 
 
 def _built(
@@ -186,10 +183,18 @@ def _built(
         raise error.with_traceback(None) from None
 
 
-def _let_return(function: Any, annotation: str) -> None:
+def _inner(build: Callable[..., Any], outer: str) -> str:
+    """Return ``Payment`` of a function that returns ``Operation[Payment]``."""
+    return str(build.__annotations__["return"]).removeprefix(f"{outer}[").rstrip("]")
+
+
+def _returning(function: Any, annotation: str) -> Callable[..., Any]:
+    """Let a function's signature, and so ``help()``, show what it returns."""
     signature = inspect.signature(function)
     function.__signature__ = signature.replace(return_annotation=annotation)
     function.__annotations__ = {**function.__annotations__, "return": annotation}
+    method: Callable[..., Any] = function
+    return method
 
 
 class Service(Caller[M]):
@@ -203,7 +208,7 @@ class Service(Caller[M]):
         self._profile = client._profile
         self._is_async = client._is_async
         self._execute = client._execute
-        self._fetch_page = client._fetch_page
+        self._list_pages = client._list_pages
 
     @property
     def _path(self) -> str:

@@ -281,8 +281,8 @@ class _Server:
     def __init__(self, base_url: str) -> None:
         url = httpx.URL(base_url)
         port = url.port or {"http": 80, "https": 443}[url.scheme]
-        self.addresses = Addresses(url.raw_host.decode("ascii"), port)
-        self.host = url.host
+        self.host = url.raw_host.decode("ascii")
+        self.addresses = Addresses(self.host, port)
         self.origin = httpcore.Origin(url.raw_scheme, url.raw_host, port)
         self.ssl_context = _ssl_context() if url.scheme == "https" else None
 
@@ -340,8 +340,8 @@ class Pool(SyncTransport):
         return httpx.Response(response.status, headers=response.headers, stream=body)
 
     def _take_idle(self) -> tuple[httpcore.HTTP11Connection, Stream] | None:
-        while self._idle:
-            with contextlib.suppress(IndexError):  # another thread was faster
+        with contextlib.suppress(IndexError):  # another thread was faster
+            while True:
                 kept = self._idle.pop()
                 if not kept[0].has_expired():
                     return kept
@@ -353,7 +353,7 @@ class Pool(SyncTransport):
         addresses = server.addresses.find()
         try:
             connected, (winner, *others) = connecting.connect(addresses, expires)
-            server.addresses.note_failure(others)
+            server.addresses.note_winner(winner, others)
             stream = Stream(connected, winner)
             stream.expires = expires
             try:
@@ -377,9 +377,16 @@ class Pool(SyncTransport):
     def _release(self, connection: httpcore.HTTP11Connection, stream: Stream) -> None:
         if connection.is_idle() and not self._is_closed:
             self._idle.append((connection, stream))
+            self._close_expired()
         else:
             connection.close()
         self._slots.release()
+
+    def _close_expired(self) -> None:
+        # The one used last is used next, so those of a busier time expire at the other end.
+        with contextlib.suppress(IndexError):
+            while len(self._idle) > 1 and self._idle[0][0].has_expired():
+                self._idle.popleft()[0].close()
 
     def close(self) -> None:
         """Close the connections that are idle; the others close after their response."""
@@ -471,7 +478,7 @@ class AsyncPool(AsyncTransport):
                 loop = asyncio.get_running_loop()
                 addresses = await loop.run_in_executor(None, server.addresses.find)
                 connected, (winner, *others) = await connecting.connect_async(addresses, expires)
-                server.addresses.note_failure(others)
+                server.addresses.note_winner(winner, others)
                 stream = await AsyncStream.open(connected, winner, server.ssl_context, server.host)
         except OSError as error:  # a TimeoutError is one
             server.addresses.note_failure(addresses[:1])
@@ -490,6 +497,8 @@ class AsyncPool(AsyncTransport):
     def _release(self, connection: httpcore.AsyncHTTP11Connection, stream: AsyncStream) -> None:
         if connection.is_idle() and not self._is_closed:
             self._idle.append((connection, stream))
+            while len(self._idle) > 1 and self._idle[0][0].has_expired():
+                self._idle.popleft()[1].abort()
         else:
             stream.abort()
         self._slots.release()

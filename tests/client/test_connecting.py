@@ -87,7 +87,7 @@ def test_addresses_that_failed_come_last_and_the_latest_failure_at_the_end() -> 
     assert hosts(addresses.find()) == ["b", "c", "a"]
     addresses.note_failure([b])
     assert hosts(addresses.find()) == ["c", "a", "b"]
-    addresses.note_success(a)
+    addresses.note_winner(a, [])
     assert hosts(addresses.find()) == ["a", "c", "b"]
 
 

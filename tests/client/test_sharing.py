@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -65,6 +66,28 @@ def test_connections_are_used_again() -> None:
         for number in range(5):
             client.payments.retrieve(f"pay_{number}")
     assert len(server.connections) == 1
+
+
+def test_connections_of_a_busier_time_are_closed_once_the_server_has_closed_them() -> None:
+    with (
+        serve(echo) as server,
+        PaySaferClient(SECRET_KEY, base_url=server.base_url) as client,
+        ThreadPoolExecutor(8) as threads,
+    ):
+        together = threading.Barrier(8)
+
+        def call(_: int) -> None:
+            together.wait()
+            client.payments.retrieve("pay_1")
+
+        list(threads.map(call, range(8)))
+        (pool,) = client._connections._pools.values()
+        busy = len(pool._idle)
+        for connection in server.connections:
+            connection.shutdown(socket.SHUT_RDWR)
+        client.payments.retrieve("pay_1")
+        assert busy > 1
+        assert len(pool._idle) == 1
 
 
 def test_one_client_serves_event_loops_one_after_the_other() -> None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, assert_type
+from typing import Any, Unpack, assert_type
 
 from blinker import NamedSignal
 from flask import Flask, url_for
 
 from flask_paysafer import (
+    AsyncPage,
     AsyncPaySaferClient,
     CheckoutOrder,
     Customer,
@@ -29,6 +30,7 @@ from flask_paysafer import (
     idempotency_key,
     signals,
 )
+from flask_paysafer.params import CallOptions, CreatePayment
 
 paysafer = PaySafer()
 paysafer_eu = PaySafer(name="paysafer_eu")
@@ -120,8 +122,34 @@ def look_around(client: PaySaferClient) -> Sequence[str]:
 async def look_around_async(client: AsyncPaySaferClient) -> list[str]:
     payment = await client.payments.retrieve("pay_1")
     assert_type(payment, Payment)
+    assert_type(await client.payments.create(amount=1, currency="aed"), Payment)
+    assert_type(
+        await client.tokens.create(card={"number": "4", "exp_month": 1, "exp_year": 1}), Token
+    )
     found = await client.payments.list(limit=10)
-    return [one.id async for one in found]
+    assert_type(found, AsyncPage[Payment])
+    return [one.id async for one in found] + [one.id async for one in client.payments.list()]
+
+
+def charge(client: PaySaferClient, **given: Unpack[CreatePayment]) -> Payment:
+    """A function of the merchant's own that takes what the call takes."""
+    return client.payments.create(**given)
+
+
+def charge_by_hand(client: PaySaferClient) -> Payment:
+    order: CreatePayment = {"amount": 15000, "currency": "aed", "extra": {"installments": 3}}
+    options: CallOptions = {"timeout": 5.0, "headers": {"X-Shop": "1"}}
+    client.payments.retrieve("pay_1", **options)
+    return charge(client, **order)
+
+
+async def mistakes(client: PaySaferClient, awaited: AsyncPaySaferClient) -> None:
+    client.payments.create(amount="1", currency="aed")  # type: ignore[arg-type]
+    client.payments.create(amount=1, currency="aed", ammount=1)  # type: ignore[call-arg]
+    client.payments.refund(5)  # type: ignore[arg-type]
+    await awaited.payments.create(amount=1)  # type: ignore[call-arg]
+    await awaited.payments.capture("pay_1", amount="1")  # type: ignore[arg-type]
+    await awaited.payments.list(limit="5")  # type: ignore[arg-type]
 
 
 def read_webhook(body: bytes, signature: str | None) -> Event:
