@@ -197,7 +197,7 @@ class Control:
         return self.engine.log.listed()
 
     def objects(self, kind: str) -> list[dict[str, Any]]:
-        """Return all objects of a kind (one of :data:`OBJECTS`), oldest first.
+        """Return all objects of a kind (such as ``"payment"``), oldest first.
 
         :raises ApiError: 404 for another kind.
         """

@@ -42,7 +42,7 @@ _DOCUMENTATION = "https://docs.paysafer.me/errors#"
 class ApiError(Exception):
     """A call that is answered with an error and leaves nothing behind.
 
-    :param failure: A key of :data:`STATUS_AND_TYPE`.
+    :param failure: A key of ``STATUS_AND_TYPE``.
     :param param: The field of the request that is wrong.
     """
 
