@@ -43,15 +43,24 @@ COMPREHENSIONS = {"<dictcomp>", "<genexpr>", "<listcomp>", "<setcomp>"}
 
 SECRET = "whsec_0123456789abcdef"
 
-MOST_FUNCTIONS = {"inline webhook, db=": 118}
+MOST_FUNCTIONS = {"inline webhook, db=": 145}
 MOST_FILES = {
-    "inline webhook, db=": 24,
-    "webhook on Celery": 25,
-    "checkout POST": 35,
+    "inline webhook, db=": 25,
+    "webhook on Celery": 26,
+    "checkout POST": 27,
     "payments.create": 12,
 }
-MOST_MODULES, MOST_LINES = 230, 20_000
-"""Lower these where the code has become simpler. A new feature that needs more says so here."""
+
+ADDED = {
+    "subscriptions and saved cards": ("subscriptions/", "inbox/cards.py", "inbox/local.py"),
+    "the API's profile": ("profile.py", "translation.py", "cli/probe"),
+    "merchants' own sessions and engines": ("webhooks/sessions.py", "inbox/merchant.py"),
+    "the kit's customer": ("testing/customer.py",),
+}
+"""What was added since the package was last made smaller, by where it is."""
+
+MOST_MODULES, MOST_LINES = 130, 18_500
+"""For all but what was added. Lower these, and those above, where the code became simpler."""
 
 
 @dataclass
@@ -247,20 +256,29 @@ def test_a_walk_stays_short(name: str, tmp_path: Path) -> None:
 
 
 def test_the_package_stays_small() -> None:
-    modules = list(PACKAGE.rglob("*.py"))
-    lines = sum(map(code_lines, modules))
-    print(f"{len(modules)} modules, {lines} lines of code")
-    assert len(modules) <= MOST_MODULES
+    modules, lines = size_by_feature()[""]
+    assert modules <= MOST_MODULES
     assert lines <= MOST_LINES
 
 
+def size_by_feature() -> dict[str, tuple[int, int]]:
+    """Return modules and lines of code of each addition, and, under ``""``, of all else."""
+    sizes = dict.fromkeys(["", *ADDED], (0, 0))
+    for path in PACKAGE.rglob("*.py"):
+        place = str(path.relative_to(PACKAGE))
+        feature = next((name for name, starts in ADDED.items() if place.startswith(starts)), "")
+        modules, lines = sizes[feature]
+        sizes[feature] = (modules + 1, lines + code_lines(path))
+    return sizes
+
+
 def main() -> None:
-    modules = list(PACKAGE.rglob("*.py"))
-    print(f"{'package':20} {len(modules)} modules, {sum(map(code_lines, modules))} lines of code")
+    for feature, (modules, lines) in size_by_feature().items():
+        print(f"{feature or 'package':36} {modules} modules, {lines} lines of code")
     for name, walk in WALKS.items():
         with tempfile.TemporaryDirectory() as folder:
             found = walk(Path(folder))
-        print(f"{name:20} {found}")
+        print(f"{name:36} {found}")
         if "-v" in sys.argv:
             for file in sorted(found.files):
                 print("   ", file, *sorted(n for f, n in found.functions if f == file))
