@@ -42,7 +42,8 @@ class JoinedSandbox(Sandbox):
         """Let the app's API client reach this sandbox, and its events the app's webhook route.
 
         No settings have to fit, and nothing is served. The deliveries are signed with the
-        app's own webhook secret and scheme, by the real clock.
+        app's own webhook secret and scheme, by the real clock; its renewals fall due by the
+        sandbox's.
 
         :param account: The extension's name, where the app has several.
         :return: The webhook endpoint.
@@ -50,6 +51,7 @@ class JoinedSandbox(Sandbox):
         """
         state = state_of(app, account)
         state.use_transport(self.transport(), self.async_transport())
+        state.clock = self._time
         url = self._shops.add(state)
         with self.engine.store.transaction():
             tenant = self.engine.account(_tenant(state.config))
@@ -112,16 +114,26 @@ class JoinedSandbox(Sandbox):
         """Wait until everything that is due was delivered, such as after a call of the client."""
         self.advance(0)
 
-    def next_renewal(self) -> float | None:
-        """Return when the next renewal of a joined app is due (unix seconds), or None."""
-        due = [next_renewal(state) for state in self._shops.states()]
-        return min((moment for moment in due if moment is not None), default=None)
+    def next_renewal(self, *, by: float) -> float | None:
+        """Return when the next renewal of a joined app falls due (unix seconds), or None.
+
+        :param by: Look no further than this.
+        """
+        until = datetime.fromtimestamp(by, UTC)
+        found = [
+            next_renewal(state, after=self._time(), by=until) for state in self._shops.states()
+        ]
+        return min((due.timestamp() for due in found if due is not None), default=None)
 
     def run_renewals(self) -> None:
         """Run the renewals of all joined apps that are due now, and have their events delivered."""
         for state in self._shops.states():
-            run_renewals(state, self.clock()["now"])
+            if state.registrations.plans:
+                state.subscriptions.run_due()
         self.settle()
+
+    def _time(self) -> datetime:
+        return datetime.fromtimestamp(self.engine.clock.now(), UTC)
 
 
 class Clock:
@@ -142,10 +154,8 @@ class Clock:
         :return: The new time in unix seconds.
         """
         target = self.now() + seconds + 60 * minutes + 3600 * hours + 86400 * days
-        while (due := self._sandbox.next_renewal()) is not None and due <= target:
+        while (due := self._sandbox.next_renewal(by=target)) is not None:
             self._move_to(due)
-            if self._sandbox.next_renewal() == due:
-                break  # it could not be charged now: the app decides when it is tried again
         self._move_to(target)
         return self.now()
 
@@ -160,21 +170,16 @@ class Clock:
         self._sandbox.run_renewals()
 
 
-def next_renewal(state: AppState) -> float | None:
-    """Return when the app's next renewal is due (unix seconds), or None.
-
-    This and :func:`run_renewals` are all that the kit knows of subscriptions.
-    """
-    renewals = getattr(state, "renewals", None)
-    due = renewals.next_due() if renewals else None
-    return due.timestamp() if due else None
-
-
-def run_renewals(state: AppState, now: float) -> None:
-    """Run the renewals of one app that are due at ``now`` (unix seconds)."""
-    renewals = getattr(state, "renewals", None)
-    if renewals:
-        renewals.run(at=datetime.fromtimestamp(now, UTC))
+def next_renewal(state: AppState, *, after: datetime, by: datetime) -> datetime | None:
+    """Return when the first renewal of an app falls due within a span of time, or None."""
+    if not state.registrations.plans:
+        return None
+    for subscription in state.subscriptions.due(by):
+        moments = (subscription.next_charge_at, subscription.cancel_at)
+        due = min((moment for moment in moments if moment and moment > after), default=None)
+        if due is not None and due <= by:
+            return due
+    return None
 
 
 class _Shops:

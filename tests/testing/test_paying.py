@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 
-from flask_paysafer import CheckoutOrder, Event, Money, PaySafer
+from flask_paysafer import Charge, CheckoutOrder, Event, Money, PaySafer
 from flask_paysafer.testing import JoinedSandbox
 from flask_paysafer.testing.customer import _PaymentForm
 from flask_paysafer.testing.sandbox import Clock
@@ -131,34 +132,36 @@ def test_form_is_read_as_a_browser_sends_it() -> None:
     assert form.choices == {"method": ["pm_1", ""], "save_card": ["on"]}
 
 
-class Renewals:
-    """As much of a renewals runner as the clock knows: due on days 10 and 20."""
+def test_clock_runs_each_renewal_when_it_falls_due(tmp_path: Path, sandbox: JoinedSandbox) -> None:
+    shop = Shop(tmp_path)
+    charged: list[datetime] = []
 
-    def __init__(self, start: float) -> None:
-        self.due = [start + 10 * 86400, start + 20 * 86400]
-        self.ran: list[float] = []
-
-    def next_due(self) -> Any:
-        from datetime import UTC, datetime
-
-        return datetime.fromtimestamp(self.due[0], UTC) if self.due else None
-
-    def run(self, *, at: Any) -> None:
-        while self.due and self.due[0] <= at.timestamp():
-            self.ran.append(at.timestamp())
-            self.due.pop(0)
-
-
-def test_clock_runs_each_renewal_when_it_falls_due(shop: Shop, sandbox: JoinedSandbox) -> None:
-    from flask_paysafer.testing.deliveries import state_of
+    @shop.paysafer.plan("beans", every="1 month", at_end="cancel")
+    def beans(subscription: Any, period: Any) -> Charge:
+        charged.append(period.start)
+        return Charge(Money(9900, "aed"))
 
     sandbox.join(shop.app)
     clock = Clock(sandbox)
-    start = clock.now()
-    renewals = Renewals(start)
-    state_of(shop.app, None).renewals = renewals  # type: ignore[attr-defined]  # see the kit
-    assert clock.advance(days=15) == start + 15 * 86400
-    assert renewals.ran == [start + 10 * 86400]
-    clock.advance(days=15)
-    assert renewals.ran == [start + 10 * 86400, start + 20 * 86400]
-    assert sandbox.clock()["now"] == start + 30 * 86400
+    with shop.app.app_context():
+        customer = shop.paysafer.client.customers.create(name="Amal").id
+        token = shop.paysafer.client.tokens.create(
+            card={"number": "4242424242424242", "exp_month": 12, "exp_year": 2090, "cvc": "123"}
+        )
+        method = shop.paysafer.client.payments.create(
+            amount=100,
+            currency="aed",
+            customer=customer,
+            payment_method=token.id,
+            save_payment_method=True,
+        ).payment_method
+        assert method is not None
+        shop.paysafer.subscriptions.create(
+            "beans", customer=customer, payment_method=method, reference="s1"
+        )
+        clock.advance(days=95)
+        periods = shop.paysafer.subscriptions.periods("s1")
+    assert [period.state for period in periods] == ["paid"] * len(periods)
+    assert len(charged) == len(periods) == 4
+    assert [payment["amount"] for payment in sandbox.objects("payment")] == [100] + [9900] * 4
+    assert len({payment["created"] for payment in sandbox.objects("payment")}) >= 4
