@@ -14,6 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import signing
 from ..errors import ConfigurationError
 
 _PRIVATE = 0o600
@@ -55,6 +56,21 @@ class EnvFile:
             value = f"{value},{present}"
         self._replace([line for line in lines if not _sets(line, name)] + [f"{name}={value}"])
         return name
+
+    def values(self, setting: str) -> list[str]:
+        """Return the values that ``setting`` holds, divided at commas."""
+        return _present(self._lines(), setting)[1].split(",")
+
+    def keep_only(self, setting: str, fingerprint: str) -> bool:
+        """Drop all values of ``setting`` but this one; False, and nothing is done, without it."""
+        lines = self._lines()
+        name, present = _present(lines, setting)
+        kept = [value for value in present.split(",") if signing.fingerprint(value) == fingerprint]
+        if not kept:
+            return False
+        line = f"{name}={kept[0]}"
+        self._replace([line if _sets(one, name) else one for one in lines])
+        return True
 
     def _lines(self) -> list[str]:
         try:

@@ -25,6 +25,8 @@ from .output import CommandError, progress, say, say_cells
 from .reconciliation import Apply, MissedChange, PaymentPages, Search, Seen
 
 _SLACK = 600
+MISSED = 3
+"""The exit code where something was missed and not applied."""
 _COLOURS = {"handled": "green", "arrived": "green", "missed": "yellow", "busy": "yellow"}
 
 
@@ -48,7 +50,8 @@ def reconcile(
 
     Compares the API's payments, newest first, with the inbox, and shows what somebody
     wants to hear of and never did. A fact is handled once: its real event, should it
-    still come, does nothing again. Exits with 1 if a handler failed.
+    still come, does nothing again. Exits with 1 if a handler failed, and with 3 if something was
+    missed and not applied.
     """
     bookmark = Bookmark(state)
     place = bookmark.read() if resume else Place(int(since.timestamp()))
@@ -62,6 +65,8 @@ def reconcile(
     report.end(applied=applies)
     if report.outcomes["failed"]:
         click.get_current_context().exit(1)
+    if report.outcomes["missed"]:
+        click.get_current_context().exit(MISSED)
 
 
 def _go(

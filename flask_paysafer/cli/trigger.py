@@ -12,7 +12,7 @@ import secrets
 import time
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
@@ -28,7 +28,7 @@ from ..state import AppState
 from ..translation import event_in_their_words
 from ..webhooks.rehearsal import deliver, sign
 from . import with_state
-from .arguments import webhook_url
+from .arguments import known_webhook_url, webhook_path, webhook_url
 from .http import HTTPClient, Reply, ask_sandbox
 from .output import CommandError, say
 
@@ -117,38 +117,56 @@ def _replay(state: AppState, payload: bytes, target: str) -> None:
         _deliver(state, f"{event.type} {event.id}", payload, target)
         return
     deliveries = _resend(state.config, event.id)
-    if deliveries:
-        _tell(f"{event.type} {event.id} was sent again.", deliveries)
-        _check_taken(deliveries)
-    else:
+    if not deliveries:
         _make_happen(state, _request_again(event))
+        return
+    say(f"{event.type} {event.id} was sent again.")
+    _judge(state, deliveries, {event.id: event.type})
 
 
 def _make_happen(state: AppState, request: TriggerRequest) -> None:
-    seen: list[dict[str, Any]] = []
-    for event_type, event_id in _happen_at_sandbox(state.config, request):
-        deliveries = _deliveries_of(state.config, event_id)
-        _tell(f"{event_type} {event_id} happened in the sandbox.", deliveries)
-        seen += deliveries
-    if not seen:
+    made = {event_id: kind for kind, event_id in _happen_at_sandbox(state.config, request)}
+    for event_id, event_type in made.items():
+        say(f"{event_type} {event_id} happened in the sandbox.")
+    deliveries = [one for event_id in made for one in _deliveries_of(state.config, event_id)]
+    if not deliveries:
         say(
             "No endpoint of this account takes it, so nothing was delivered. Register one: "
             "flask paysafer endpoints create --url URL."
         )
-    _check_taken(seen)
+    _judge(state, deliveries, made)
 
 
-def _tell(what: str, deliveries: list[dict[str, Any]]) -> None:
-    say(what)
+def _judge(state: AppState, deliveries: list[dict[str, Any]], types: Mapping[str, str]) -> None:
+    """Print one line for each endpoint; fail if this app's own did not take it all.
+
+    Other endpoints of the account, such as a colleague's, decide nothing.
+    """
+    by_url: dict[str, list[dict[str, Any]]] = {}
     for delivery in deliveries:
-        say(f"{delivery['url']}: {_answer_to(delivery)[1]}", indent=2)
+        by_url.setdefault(delivery["url"], []).append(delivery)
+    own = _own_addresses(state, by_url)
+    for url, its in by_url.items():
+        other = "" if url in own else " (another address than this app's)"
+        say(f"{url}: {_answers(its, types)}{other}", indent=2)
+    taken = [url for url in own if all(_answer_to(one)[0] for one in by_url[url])]
+    if own and not taken:
+        raise _not_taken(own[0])
 
 
-def _check_taken(deliveries: list[dict[str, Any]]) -> None:
-    """Fail for the first delivery that got no 2xx, so that a script notices, too."""
-    for delivery in deliveries:
-        if not _answer_to(delivery)[0]:
-            raise _not_taken(delivery["url"])
+def _own_addresses(state: AppState, urls: Collection[str]) -> list[str]:
+    """Return those that are this app's, as far as it knows its address; if none is, all."""
+    known, path = known_webhook_url(state), webhook_path(state)
+    exact = [url for url in urls if url == known]
+    alike = [url for url in urls if known is None and urlsplit(url).path.rstrip("/") == path]
+    return exact or alike or list(urls)
+
+
+def _answers(deliveries: list[dict[str, Any]], types: Mapping[str, str]) -> str:
+    answers = {types[one["event"]]: _answer_to(one)[1] for one in deliveries}
+    if len(set(answers.values())) == 1:
+        return next(iter(answers.values()))
+    return ", ".join(f"{kind} {answer}" for kind, answer in answers.items())
 
 
 def _answer_to(delivery: dict[str, Any]) -> tuple[bool, str]:

@@ -35,7 +35,7 @@ def secret_uses(config: Config, inbox: Inbox, *, now: datetime) -> list[SecretUs
 
     :raises InboxUnavailableError: if the database can't be used.
     """
-    last = _last_uses(inbox)
+    last = last_uses(inbox)
     labels = [signing.fingerprint(secret) for secret in config.webhook_secrets]
     newest = max((last[label] for label in labels if label in last), default=None)
     return [
@@ -50,7 +50,8 @@ def _judge(used: datetime | None, newest: datetime | None, now: datetime) -> Ver
     return "droppable" if used < newest and now - used > QUIET else "in use"
 
 
-def _last_uses(inbox: Inbox) -> dict[str, datetime]:
+def last_uses(inbox: Inbox) -> dict[str, datetime]:
+    """Return when a delivery was last verified, by the secret's fingerprint; UTC."""
     from sqlalchemy import func, select
 
     event, delivery = inbox.database.tables.event, inbox.database.tables.delivery

@@ -14,7 +14,7 @@ from werkzeug.test import Client
 
 from flask_paysafer import Event, PaySafer
 from flask_paysafer.events import EVENT_TYPES
-from flask_paysafer.sandbox import Sandbox, WebhookResponse
+from flask_paysafer.sandbox import Sandbox, WebhookRequest, WebhookResponse
 from flask_paysafer.testing import build_event, payment_completed
 
 SECRET = "whsec_0123456789abcdef"
@@ -251,15 +251,37 @@ def test_everything_that_a_trigger_made_is_told_in_order(
         "payment.completed",
         "payment.refunded",
     ]
-    told = [
-        line
-        for event in made
-        for line in (
-            f"{event['type']} {event['id']} happened in the sandbox.",
-            f"  {url}/not-here: answered 404",
-        )
+    assert result.stdout.splitlines() == [
+        *(f"{event['type']} {event['id']} happened in the sandbox." for event in made),
+        f"  {url}/not-here: answered 404",
     ]
-    assert result.stdout.splitlines() == told
+
+
+OTHER = "(another address than this app's)"
+
+
+@pytest.mark.parametrize(("own", "theirs", "code"), [(200, 500, 0), (500, 200, 1)])
+def test_only_the_apps_own_address_decides(
+    tmp_path: Path, own: int, theirs: int, code: int
+) -> None:
+    def answer(request: WebhookRequest) -> WebhookResponse:
+        return WebhookResponse(theirs if "colleague" in request.url else own)
+
+    with Sandbox(clock_rate=0, sender=answer) as sandbox, sandbox.serve():
+        sandbox.register("http://colleague.localhost:5000/paysafer/webhook")
+        sandbox.register("http://127.0.0.1:5000/paysafer/webhook")
+        shop = Shop(
+            tmp_path,
+            SERVER_NAME="127.0.0.1:5000",
+            PAYSAFER_SECRET_KEY="sk_test_acmeshop1",
+            PAYSAFER_API_BASE=f"{sandbox.url}/v1",
+        )
+        result = shop.trigger("customer.created")
+    assert result.exit_code == code
+    assert result.stdout.splitlines()[1:] == [
+        f"  http://colleague.localhost:5000/paysafer/webhook: answered {theirs} {OTHER}",
+        f"  http://127.0.0.1:5000/paysafer/webhook: answered {own}",
+    ]
 
 
 def test_a_dispute_can_be_about_a_payment_of_the_sandbox(

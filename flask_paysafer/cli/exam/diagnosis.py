@@ -95,6 +95,15 @@ _ANY_ANSWER = (
         ),
     ),
     _Rule(
+        _status(429),
+        Finding(
+            "A rate limiter of the app, a proxy or a firewall refuses the delivery (429): an exam "
+            "sends some forty, and so does PaySafer when many customers pay at once.",
+            "Exempt the webhook's address in the limiter; with Flask-Limiter: "
+            'limiter.exempt(app.view_functions["paysafer.webhook"]).',
+        ),
+    ),
+    _Rule(
         _status(404, 405),
         Finding(
             "The webhook's route is not at this address.",

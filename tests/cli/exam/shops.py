@@ -135,6 +135,10 @@ def limits_bodies(app: Flask) -> None:
     stand_before(app, lambda request: Response("Request Entity Too Large", 413))
 
 
+def limits_rates(app: Flask) -> None:
+    stand_before(app, lambda request: Response("Too Many Requests", 429))
+
+
 def knows_one_signature(app: Flask) -> None:
     """A view of the merchant's own that verifies, but expects one ``v1``."""
     no_route(app)

@@ -72,6 +72,8 @@ FAULTS: list[tuple[Spoil, str, str, str]] = [
     (shops.drops_signatures, "genuine", "drops the PaySafer-Signature header", "log"),
     (shops.limits_bodies, "genuine", "The body is refused as too large", "proxy's limit"),
     (shops.limits_bodies, "unsigned", "The body is refused as too large", "proxy's limit"),
+    (shops.limits_rates, "genuine", "A rate limiter of the app", "limiter.exempt("),
+    (shops.limits_rates, "unsigned", "A rate limiter of the app", "limiter.exempt("),
     (shops.knows_one_signature, "rotating sender", "The shop refuses a right signature", "log"),
     (shops.believes_everything, "stale", "for longer than these settings do", "TOLERANCE"),
     (shops.believes_everything, "future", "made for later", "time service"),

@@ -65,7 +65,7 @@ def test_shows_what_was_missed_and_runs_nothing(shop: KitShop) -> None:
 
     result = shop.run("reconcile", "--since", "48h")
 
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 3, result.output
     assert f"missed   payment.completed  {payment}" in result.output
     assert "AED 150.00" in result.output
     assert "1 payments looked at: 2 missed." in result.output
