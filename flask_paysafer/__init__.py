@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from . import errors, signals
 
 if TYPE_CHECKING:
-    from .checkout.orders import CheckoutOrder
+    from .checkout.orders import CheckoutOrder, LineItem
+    from .checkout.phases import CheckoutState
     from .client import AsyncPaySaferClient, PaySaferClient
     from .events import Event
     from .extension import PaySafer
@@ -31,9 +32,11 @@ __all__ = [
     "AsyncPaySaferClient",
     "Charge",
     "CheckoutOrder",
+    "CheckoutState",
     "Customer",
     "Dispute",
     "Event",
+    "LineItem",
     "Money",
     "Page",
     "PaySafer",
@@ -57,7 +60,9 @@ _HOMES = {
     "AsyncPage": "pagination",
     "Charge": "subscriptions",
     "CheckoutOrder": "checkout.orders",
+    "CheckoutState": "checkout.phases",
     "Event": "events",
+    "LineItem": "checkout.orders",
     "Money": "money",
     "Page": "pagination",
     "PaySafer": "extension",

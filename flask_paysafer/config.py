@@ -88,6 +88,14 @@ class Config:
     """With Celery: how often renewals are run."""
     rate_reserve: int | None = None
     """Calls of a rate window that runs of renewals leave to customers. None: a fifth."""
+    shop_name: str | None = None
+    """The shop's name, as the checkout page shows it."""
+    shop_logo: str | None = None
+    """Where the shop's logo is: a path of the app, or an ``https`` address."""
+    card_brands: tuple[str, ...] = ()
+    """The brands that the checkout says it takes. Empty: it says nothing, and takes all."""
+    max_declines: int = 5
+    """How many declines of an order in an hour pass before the next card has to wait."""
 
     @property
     def mode(self) -> keys.Mode | None:
@@ -294,6 +302,34 @@ def _dispatch(value: object, setting: str) -> object:
     return value
 
 
+CARD_BRANDS = ("visa", "mastercard", "amex", "diners", "discover", "jcb", "unionpay")
+"""The brands of cards that the checkout knows by name."""
+
+
+def _shop_name(value: object, setting: str) -> str:
+    if not isinstance(value, str) or not value.isprintable() or not 0 < len(value.strip()) <= 100:
+        raise ConfigurationError(f"{setting} must be 1 to 100 printable characters.")
+    return value.strip()
+
+
+def _shop_logo(value: object, setting: str) -> str:
+    text = value if isinstance(value, str) else ""
+    is_path = text.startswith("/") and not text.startswith("//")
+    is_plain = _PRINTABLE_ASCII.fullmatch(text) and not re.search(r"[\\\"';,<>]", text)
+    if not is_plain or not (is_path or re.match(r"https://[A-Za-z0-9.-]+(:[0-9]+)?/", text)):
+        raise ConfigurationError(
+            f"{setting} must be a path, such as /static/logo.svg, or an https address."
+        )
+    return text
+
+
+def _card_brands(value: object, setting: str) -> tuple[str, ...]:
+    brands = [str(item).strip().lower() for item in _items(value, setting)]
+    if not set(brands) <= set(CARD_BRANDS):
+        raise ConfigurationError(f"{setting} must be some of {', '.join(CARD_BRANDS)}.")
+    return tuple(dict.fromkeys(brands))
+
+
 _SETTINGS: dict[str, tuple[str, Callable[[Any, str], object]]] = {
     "SECRET_KEY": (
         "secret_key",
@@ -324,6 +360,10 @@ _SETTINGS: dict[str, tuple[str, Callable[[Any, str], object]]] = {
     "SWEEP_INTERVAL": ("sweep_interval", _seconds(0.001)),
     "RENEWALS_INTERVAL": ("renewals_interval", _seconds(0.001)),
     "RATE_RESERVE": ("rate_reserve", _integer(0, "calls")),
+    "SHOP_NAME": ("shop_name", _shop_name),
+    "SHOP_LOGO": ("shop_logo", _shop_logo),
+    "CARD_BRANDS": ("card_brands", _card_brands),
+    "MAX_DECLINES": ("max_declines", _integer(1, "declines")),
 }
 """Every setting by the end of its name: the field it fills and what checks it."""
 

@@ -17,6 +17,7 @@ from .operator import add_operator_routes
 from .profile import ApiProfile
 from .state import (
     AppState,
+    BeforePayment,
     ClientOptions,
     OperatorCheck,
     OrderLoader,
@@ -29,6 +30,7 @@ from .webhooks.view import add_webhook_routes
 
 if TYPE_CHECKING:
     from .checkout.orders import CheckoutOrder
+    from .checkout.phases import CheckoutState
     from .client import AsyncPaySaferClient, PaySaferClient
     from .events import Event
     from .inbox.cards import CardStore
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
 LoaderT = TypeVar("LoaderT", bound=OrderLoader)
+GateT = TypeVar("GateT", bound=BeforePayment)
 CheckT = TypeVar("CheckT", bound=OperatorCheck)
 PlanT = TypeVar("PlanT", bound=Callable[..., Any])
 
@@ -62,6 +65,9 @@ class PaySafer:
     :param hooks: Called with a record of every attempt of every API call.
     :param profile: What PaySafer's API looks like where it is not as assumed, instead of
         ``PAYSAFER_API_PROFILE``.
+    :param host: The host of the routes, where the app has ``host_matching``; its
+        ``SERVER_NAME`` by default.
+    :param subdomain: The subdomain of the routes, where the app has ``subdomain_matching``.
     """
 
     def __init__(
@@ -74,8 +80,12 @@ class PaySafer:
         async_transport: Any = None,
         hooks: Sequence[Any] = (),
         profile: ApiProfile | None = None,
+        host: str | None = None,
+        subdomain: str | None = None,
     ) -> None:
         self.name = name
+        self._host = host
+        self._subdomain = subdomain
         self._profile = None if profile is None else ApiProfile.of(profile)
         self._db = db
         self._registrations = Registrations()
@@ -117,6 +127,8 @@ class PaySafer:
             registrations=self._registrations,
             client_options=self._client_options,
             db=self._db,
+            host=_route_host(app, self._host),
+            subdomain=self._subdomain,
         )
         add_state(state)
         self._apps.add(app)
@@ -199,10 +211,21 @@ class PaySafer:
         It is called as ``function(reference)`` in the request and returns a
         :class:`~flask_paysafer.CheckoutOrder`, or None where there is no such order
         (for this customer): the page is then a 404. An async function is run to its end.
-        A loader that looks orders up by number gives the order's ``reference=`` too: a
-        database takes ``01`` for 1.
+        The order's ``reference`` must be the one that was asked for, letter by letter: a
+        database takes ``01`` for 1, and an order that has two names could be paid twice.
         """
         self._registrations.order_loader = function
+        return function
+
+    def before_payment(self, function: GateT) -> GateT:
+        """Register the function that may refuse a payment, right before a card is charged.
+
+        It is called as ``function(reference, order, request)`` for every try, and raises
+        :class:`~flask_paysafer.errors.PaymentRefused` with a text for the customer to refuse.
+        What else it raises, such as Flask-Limiter's 429, answers the request as in a view.
+        It is the place for fraud rules and rate limits.
+        """
+        self._registrations.before_payment = function
         return function
 
     def operator_required(self, function: CheckT) -> CheckT:
@@ -214,16 +237,38 @@ class PaySafer:
         self._registrations.operator_check = function
         return function
 
-    def order_for(self, event: Event) -> CheckoutOrder | None:
-        """Return the order that a payment's event is for, if both agree.
+    def order_for(self, event: Event, *, partial: bool = False) -> CheckoutOrder | None:
+        """Return the order that a payment's event is for, if order, payment and event agree.
 
-        Call it in a handler before you fulfil. None where the payment was not made
-        by this checkout.
+        Call it in a handler before you fulfil, for ``payment.*`` and ``checkout.*`` events. It
+        agrees to one payment of an order only, and to none that was refunded in full, or that
+        came after the order had expired.
 
-        :raises PaySaferError: if amount or currency differ from the order's: the event
-            is then ``failed``, for the operator to look at, and never a fulfilment.
+        :param partial: Agree to a payment that was captured in part, too.
+        :returns: None where the payment was not made by this checkout.
+        :raises OrderMismatchError: if they don't agree: the event is then ``failed``, for the
+            operator to look at, and never a fulfilment.
+        :raises ConfigurationError: for an event of another account.
         """
-        return self._state.order_for(event)
+        return self._state.order_for(event, partial=partial)
+
+    def checkout_state(self, reference: object) -> CheckoutState:
+        """Return where an order's checkout stands, from the database alone.
+
+        PaySafer is not asked, so it is cheap enough for a list of orders, and may be some
+        seconds behind what the customer sees.
+        """
+        return self._state.checkout.state(str(reference))
+
+    def close_checkout(self, reference: object) -> CheckoutState:
+        """Take no further payment for an order, and cancel what is open.
+
+        :returns: The state after it. If an open payment proves to be paid it says so: give the
+            money back, or fulfil. ``checking`` means that PaySafer could not be asked now; the
+            sweep cancels it.
+        :raises InboxUnavailableError: if the database can't be used.
+        """
+        return self._state.checkout.close(str(reference))
 
     def payment_for(self, reference: object) -> Payment | None:
         """Return the payment of an order's checkout, as PaySafer has it now.
@@ -307,8 +352,37 @@ def _show_tables_to_migrations(db: Any) -> None:
     tables_of(db)
 
 
+def _route_host(app: Flask, host: str | None) -> str | None:
+    if not app.url_map.host_matching:
+        return host
+    found: str | None = host or app.config.get("SERVER_NAME")
+    if not found:
+        raise ConfigurationError(
+            "The app has host_matching, and PaySafer's routes have no host: nothing would reach "
+            'them. Give it: PaySafer(host="shop.example"), or set SERVER_NAME.'
+        )
+    return found
+
+
+class _Blueprint(Blueprint):
+    """A blueprint whose routes all have one host, under ``host_matching``."""
+
+    host: str | None = None
+
+    def add_url_rule(self, rule: str, *args: Any, **options: Any) -> None:
+        if self.host is not None:
+            options.setdefault("host", self.host)
+        super().add_url_rule(rule, *args, **options)
+
+
 def _create_blueprint(state: AppState) -> Blueprint:
-    blueprint = Blueprint(state.config.name, __name__, url_prefix=state.config.url_prefix or None)
+    blueprint = _Blueprint(
+        state.config.name,
+        __name__,
+        url_prefix=state.config.url_prefix or None,
+        subdomain=state.subdomain,
+    )
+    blueprint.host = state.host
     add_webhook_routes(blueprint, state)
     add_checkout_routes(blueprint, state)
     add_pay_routes(blueprint, state)

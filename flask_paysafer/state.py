@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OrderLoader = Callable[[str], "CheckoutOrder | Awaitable[CheckoutOrder | None] | None"]
+BeforePayment = Callable[..., object]
 OperatorCheck = Callable[[], object]
 
 _KEY = "paysafer"
@@ -53,6 +54,7 @@ class Registrations:
     handlers: HandlerRegistry = field(default_factory=HandlerRegistry)
     plans: Plans = field(default_factory=Plans)
     order_loader: OrderLoader | None = None
+    before_payment: BeforePayment | None = None
     operator_check: OperatorCheck | None = None
 
 
@@ -77,6 +79,8 @@ class AppState:
     registrations: Registrations
     client_options: ClientOptions = field(default_factory=ClientOptions)
     db: Any = None
+    host: str | None = None
+    subdomain: str | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _lock: RLock = field(default_factory=RLock)
     _built: dict[str, Any] = field(default_factory=dict)
@@ -266,9 +270,14 @@ class AppState:
             config=self.config,
             client=self.client,
             store=CheckoutStore(
-                self.inbox.database, account=self.config.name, seal=self.inbox.seal
+                self.inbox.database,
+                account=self.config.name,
+                seal=self.inbox.seal,
+                events=self.local_events,
             ),
+            cards=self.cards,
             load_order=self.load_order,
+            before_payment=self.registrations.before_payment,
             shop_connection=None if self.db is None else self._shop_connection,
             undo=self._undo,
         )
@@ -328,9 +337,20 @@ class AppState:
         elif self.registrations.order_loader is not None:
             self.checkout.note_event(event)
 
-    def order_for(self, event: Event) -> CheckoutOrder | None:
+    def sweep_checkouts(self) -> int:
+        """End the checkouts that have expired, or were closed while PaySafer was away.
+
+        :returns: How many orders were looked at.
+        """
+        if self.registrations.order_loader is None or self.config.secret_key is None:
+            return 0
+        return self.checkout.sweep()
+
+    def order_for(self, event: Event, *, partial: bool = False) -> CheckoutOrder | None:
         """Return the order that a payment's event is for; None for a renewal's payment."""
-        return None if is_renewal(event.data) else self.checkout.order_for(event)
+        if is_renewal(event.data):
+            return None
+        return self.checkout.order_for(event, partial=partial)
 
     def subscription_for(self, event: Event) -> Subscription | None:
         """Return the subscription that an event is about, read in the shop's own transaction."""

@@ -130,6 +130,7 @@ def sweep(task: Any, account: str = FIRST_ACCOUNT) -> None:
     state = state_for(task.app, account)
     publisher = Publisher(state.app, account=account)
     try:
+        state.sweep_checkouts()
         due = state.inbox.batches.due_keys(LARGEST_BATCH * _MOST_HINTS)
     except InboxUnavailableError as error:
         logger.warning("The inbox is away and can't be swept: %s", error)

@@ -244,7 +244,7 @@ def test_a_checkout_without_a_loader_says_what_to_register(tmp_path: Path) -> No
 def test_order_for_gives_the_order_only_where_both_agree(tmp_path: Path) -> None:
     app = make_app(tmp_path)
     paysafer = PaySafer(app)
-    order = CheckoutOrder(amount=Money(15000, "aed"), success_url="/thanks")
+    order = CheckoutOrder(reference="1234", amount=Money(15000, "aed"), success_url="/thanks")
     paysafer.order_loader(lambda reference: order if reference == "1234" else None)
     metadata = {"paysafer_reference": "1234"}
     with app.app_context():

@@ -10,6 +10,7 @@ import flask_paysafer
 PUBLIC = {
     "PaySafer", "PaySaferClient", "AsyncPaySaferClient", "Webhook", "Event", "Payment", "Customer",
     "WebhookEndpoint", "Token", "Payout", "Dispute", "Page", "AsyncPage", "Money", "CheckoutOrder",
+    "CheckoutState", "LineItem",
     "ApiProfile", "Charge", "Period", "SavedCard", "Subscription", "idempotency_key", "errors",
     "signals",
 }  # fmt: skip

@@ -1,5 +1,9 @@
 """Accept the checkout's forms: made for this session, and free of card data.
 
+What a customer has just done is noted in the session by the form's POST, never in an address:
+a page that is opened, by a link on another site or by the back button, does nothing. The same
+note lets a customer who has paid see that, whatever the order loader answers by then.
+
 A random value is in the customer's session and in the form; both must be the same. Where
 the app uses Flask-WTF's ``CSRFProtect``, its field is in the form too, so that it lets
 the form pass.
@@ -14,8 +18,9 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
-from flask import current_app, session
+from flask import current_app, request, session
 from markupsafe import Markup
 
 from ..errors import ConfigurationError
@@ -37,6 +42,55 @@ def is_genuine(form: Mapping[str, str]) -> bool:
     expected = session.get(_IN_SESSION)
     given = form.get(FIELD, "")
     return isinstance(expected, str) and secrets.compare_digest(expected.encode(), given.encode())
+
+
+def session_problem() -> Literal["no_cookie", "unreadable"] | None:
+    """Tell why the session that a form was made for is not there, if it is not.
+
+    ``no_cookie``: the browser sent none. ``unreadable``: it sent one that this worker can't
+    read, which was signed with another ``SECRET_KEY`` or is too old.
+    """
+    if isinstance(session.get(_IN_SESSION), str):
+        return None
+    name = current_app.config.get("SESSION_COOKIE_NAME", "session")
+    return "unreadable" if request.cookies.get(name) else "no_cookie"
+
+
+_ORDERS = "_paysafer_orders"
+_MOST_ORDERS = 8
+
+
+def note_order(account: str, reference: str, *, success_url: str, locale: str | None) -> None:
+    """Note in the session that this customer has just acted on an order's checkout."""
+    orders: dict[str, dict[str, str | bool | None]] = dict(session.get(_ORDERS) or {})
+    orders.pop(f"{account} {reference}", None)
+    orders[f"{account} {reference}"] = {"url": success_url, "locale": locale, "go": True}
+    while len(orders) > _MOST_ORDERS:
+        orders.pop(next(iter(orders)))
+    session[_ORDERS] = orders
+
+
+def noted_order(account: str, reference: str) -> tuple[str, str | None] | None:
+    """Return the success address and the language of an order that this customer acted on."""
+    note = _note_of(account, reference)
+    return None if note is None else (str(note.get("url") or "/"), note.get("locale"))
+
+
+def take_go(account: str, reference: str) -> bool:
+    """Tell once, after a form's POST, that the customer wants to go on at once."""
+    note = _note_of(account, reference)
+    if note is None or not note.get("go"):
+        return False
+    orders = dict(session[_ORDERS])
+    orders[f"{account} {reference}"] = {**note, "go": False}
+    session[_ORDERS] = orders
+    return True
+
+
+def _note_of(account: str, reference: str) -> dict[str, str | None] | None:
+    orders = session.get(_ORDERS)
+    note = orders.get(f"{account} {reference}") if isinstance(orders, dict) else None
+    return note if isinstance(note, dict) else None
 
 
 def _token() -> str:

@@ -18,7 +18,7 @@ from .. import errors
 from ..errors import OrderMismatchError
 from ..events import Event
 from ..idempotency import idempotency_key
-from ..inbox.attempts import Attempt
+from ..inbox.attempts import FINAL, Attempt, OrderRecord
 from ..keys import is_loopback
 from ..money import Money
 from ..resources import Payment
@@ -27,6 +27,7 @@ from .orders import CheckoutOrder
 REFERENCE = "paysafer_reference"
 ATTEMPT = "paysafer_attempt"
 SHOP = "paysafer_shop"
+CONSENT = "paysafer_save_card"
 
 
 def installation_id(secret_key: str | bytes, account: str) -> str:
@@ -63,6 +64,11 @@ def number_of(payment: Mapping[str, Any]) -> int | None:
     return int(number) if number.isascii() and number.isdigit() and len(number) < 9 else None
 
 
+def consent_of(payment: Mapping[str, Any]) -> str | None:
+    """Return why the payment's card may be kept, or None if it may not."""
+    return _metadata_of(payment, CONSENT)
+
+
 def is_of(payment: Mapping[str, Any], attempt: Attempt) -> bool:
     """Tell whether ``payment`` was made by ``attempt``."""
     wanted = (attempt.reference, attempt.number, attempt.shop)
@@ -83,6 +89,7 @@ def creation(
     shop: str,
     reference: str,
     number: int,
+    consent: str | None = None,
 ) -> dict[str, Any]:
     """Return the arguments of ``payments.create``, which are stored before they are used."""
     arguments: dict[str, Any] = {
@@ -92,9 +99,14 @@ def creation(
         "description": order.description or None,
         "customer": order.customer,
         "receipt_email": order.receipt_email,
-        "metadata": {**order.metadata, **correlation_metadata(shop, reference, number)},
+        "metadata": {
+            **order.metadata,
+            **correlation_metadata(shop, reference, number),
+            **({CONSENT: consent} if consent else {}),
+        },
         "capture_method": "manual" if order.capture_method == "manual" else None,
         "return_url": return_url,
+        "save_payment_method": True if consent else None,
     }
     return {name: value for name, value in arguments.items() if value is not None}
 
@@ -146,42 +158,103 @@ def refusal_of(error: errors.APIError) -> str:
     return "card_unusable" if error.param == "payment_method" else "unavailable"
 
 
+FULFILLING = frozenset({"payment.completed", "checkout.paid", "checkout.authorised"})
+"""The types of the events on which shops fulfil an order."""
+
+
+def subject_of(event: Event) -> tuple[str | None, str | None]:
+    """Return the order's reference and the payment's id that an event is about."""
+    is_checkout = event.local and event.type.startswith("checkout.")
+    if is_checkout:
+        reference, payment_id = event.data.get("reference"), event.data.get("payment")
+    elif event.type.startswith("payment."):
+        reference, payment_id = reference_of(event.data), event.data.get("id")
+    else:
+        return None, None
+    return (
+        reference if isinstance(reference, str) else None,
+        payment_id if isinstance(payment_id, str) else None,
+    )
+
+
 def verified_order(
-    event: Event, order: CheckoutOrder | None, attempt: Attempt | None
+    event: Event,
+    order: CheckoutOrder | None,
+    record: OrderRecord | None,
+    attempt: Attempt | None = None,
+    *,
+    partial: bool = False,
 ) -> CheckoutOrder:
     """Return the order if the event's payment is over exactly its sum, and its only one.
 
+    :param attempt: The one that made the payment, if it is known.
+    :param partial: Agree to a payment that was captured in part, too.
     :raises OrderMismatchError: saying what differs.
     """
     if order is None:
         raise _mismatch(event, "the shop has no such order")
     if money_of(event.data) != order.amount:
         raise _mismatch(event, f"its sum is not the order's ({order.amount})")
-    if attempt is not None:
-        _check_attempt(event, attempt)
-    _check_received(event, order)
+    _check_attempt(event, record, attempt)
+    if event.type in FULFILLING:
+        _check_time(event, order, record)
+        _check_refund(event, attempt)
+        _check_received(event, order, partial=partial)
     return order
 
 
-def _check_attempt(event: Event, attempt: Attempt) -> None:
-    is_paid = attempt.state in {"succeeded", "mismatch"}
-    is_same = attempt.payment_id in {None, event.data.get("id")}
-    if is_paid and not is_same:
-        raise _mismatch(event, f"another payment, {attempt.payment_id}, has paid the order already")
-    if is_same and attempt.payment_id and attempt.money != money_of(event.data):
+def _check_attempt(event: Event, record: OrderRecord | None, attempt: Attempt | None) -> None:
+    payment_id = subject_of(event)[1]
+    current = record.current if record else None
+    has_paid = current is not None and (current.state in FINAL or current.is_authorised)
+    if current is not None and has_paid and current.payment_id not in {None, payment_id}:
+        raise _mismatch(event, f"another payment, {current.payment_id}, has paid the order already")
+    if attempt is not None and attempt.money != money_of(event.data):
         raise _mismatch(event, f"the checkout had asked for another sum ({attempt.money})")
 
 
-def _check_received(event: Event, order: CheckoutOrder) -> None:
+def _check_time(event: Event, order: CheckoutOrder, record: OrderRecord | None) -> None:
+    if record is not None and record.expired:
+        raise _mismatch(event, "the order had expired and checkout.expired was written")
+    if order.expires is not None and event.created > order.expires:
+        raise _mismatch(event, "the money came after the order had expired")
+
+
+def _check_refund(event: Event, attempt: Attempt | None) -> None:
+    told = event.data.get("amount_refunded")
+    refunded = max(told if type(told) is int else 0, attempt.refunded if attempt else 0)
     received = event.data.get("amount_received")
-    if event.type != "payment.completed" or received is None:
+    total = received if type(received) is int and received > 0 else event.data.get("amount")
+    if refunded and type(total) is int and refunded >= total:
+        raise _mismatch(event, "all of it was refunded")
+
+
+def _check_received(event: Event, order: CheckoutOrder, *, partial: bool) -> None:
+    received = event.data.get("amount_received")
+    if event.type == "checkout.authorised" or received is None:
         return
-    if order.capture_method == "automatic" and received != order.amount.amount:
-        raise _mismatch(event, "not all of it was received")
+    if partial and type(received) is int and 0 < received <= order.amount.amount:
+        return
+    if received != order.amount.amount:
+        raise _mismatch(
+            event,
+            f"only {received} of {order.amount.amount} was received (ask with "
+            "order_for(event, partial=True) where the shop captures in part)",
+        )
+
+
+def refuse_second_payment(event: Event, claimed: str) -> None:
+    """Refuse an event whose payment is not the one that the order is fulfilled for.
+
+    :raises OrderMismatchError: naming the other one.
+    """
+    if claimed != subject_of(event)[1]:
+        raise _mismatch(event, f"another payment, {claimed}, has paid the order already")
 
 
 def _mismatch(event: Event, reason: str) -> OrderMismatchError:
+    reference, payment_id = subject_of(event)
     return OrderMismatchError(
-        f"Payment {event.data.get('id')} names order {reference_of(event.data)!r}, but {reason}. "
+        f"Payment {payment_id} names order {reference!r}, but {reason}. "
         "Nothing was fulfilled; look at both, and give the money back if it is not due."
     )

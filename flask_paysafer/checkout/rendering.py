@@ -13,25 +13,28 @@ import base64
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from functools import cache, cached_property, lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from flask import g, render_template, url_for
 from markupsafe import Markup
 
 from ..config import Config
 from ..errors import ConfigurationError, InboxUnavailableError
-from ..inbox.attempts import Attempt
+from ..inbox.attempts import Attempt, OrderRecord
 from ..keys import check_publishable_key
 from ..money import Money
-from .forms import csrf_fields
+from .forms import csrf_fields, take_go
 from .orders import CheckoutOrder, checked_reference
-from .phases import SETTLED, Phase, phase_of
+from .phases import SETTLED, WAITING, Phase, phase_of
 from .texts import Texts, format_money, normalised
 
 if TYPE_CHECKING:
+    from ..inbox.records import SavedCard
     from ..state import AppState
     from .service import Checkout
 
@@ -80,6 +83,7 @@ SCRIPT_TEXTS = (
     "cvc_hint_amex",
     "number_missing",
     "number_invalid",
+    "brand_refused",
     "expiry_missing",
     "expiry_invalid",
     "expiry_past",
@@ -104,6 +108,8 @@ _SAME_TEXT = {
     "invalid_cvc": "incorrect_cvc",
     "invalid_number": "incorrect_number",
     "authentication_required": "authentication_failed",
+    "closed": "canceled",
+    "expired": "canceled",
 }
 
 _REASONS = frozenset(
@@ -125,15 +131,49 @@ _REASONS = frozenset(
 """Why a try can have ended, in words that have a text. Any other word is a decline."""
 
 _WITHOUT_NOTICE = frozenset({"restarted"})
+_TELLING = frozenset({"expired_card", "incorrect_cvc", "incorrect_number", "insufficient_funds"})
+_WRONG_FIELDS = {"incorrect_cvc": "cvc", "expired_card": "expiry", "incorrect_number": "number"}
 
 
-def notice_for(attempt: Attempt | None, texts: Texts) -> str:
-    """Return why the last try was not paid, for the customer; empty if there is nothing to say."""
-    if attempt is None or not attempt.is_closed or attempt.failure in _WITHOUT_NOTICE:
-        return ""
+@dataclass(frozen=True)
+class Notice:
+    """A message above the form."""
+
+    text: str = ""
+    field: str = ""
+    """The field that is wrong: ``number``, ``expiry`` or ``cvc``; empty if none is."""
+
+
+def notice_for(attempt: Attempt | None, texts: Texts, *, tells_less: bool = False) -> Notice:
+    """Return why the last try was not paid, for the customer; empty if there is nothing to say.
+
+    :param tells_less: Say only that the card was declined: many were, and someone who tries
+        stolen cards should learn nothing from it.
+    """
+    if attempt is None or not attempt.is_over or attempt.failure in _WITHOUT_NOTICE:
+        return Notice()
     reason = attempt.failure or ("canceled" if attempt.state == "canceled" else "declined")
     name = _SAME_TEXT.get(reason, reason)
-    return texts(name if name in _REASONS else "declined")
+    if name not in _REASONS or (tells_less and name in _TELLING):
+        name = "declined"
+    return Notice(texts(name), _WRONG_FIELDS.get(name, ""))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of the order, ready to be shown."""
+
+    name: str
+    quantity: int
+    amount: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """A card that the customer left with PaySafer before."""
+
+    payment_method: str
+    label: str
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -148,11 +188,19 @@ class Form:
     shown: str
     """The same for the shop, so that nobody is charged another sum than the page showed."""
     notice: str
+    wrong_field: str
     publishable_key: str
     api_base: str
     csrf_fields: Markup
     manual_capture: bool
-    saved_label: str
+    saved: list[Saved]
+    save_card: str | None
+    """``ask``: offer to keep the card. ``always``: say that it is kept."""
+    brands: list[tuple[str, str]]
+    """Name and label of each brand that is taken; empty where the shop does not say."""
+    test_mode: bool
+    standalone: bool
+    """Whether the form is on the checkout's own page, which says the rest."""
 
     @property
     def locale(self) -> str:
@@ -166,7 +214,7 @@ class Form:
 
     @property
     def pay_label(self) -> str:
-        """What stands on the button."""
+        """The button's text."""
         return self.text("authorise" if self.manual_capture else "pay", amount=self.amount)
 
     @property
@@ -174,15 +222,21 @@ class Form:
         """The script's texts as JSON."""
         return json.dumps({name: self.text(name) for name in SCRIPT_TEXTS}, ensure_ascii=False)
 
+    @property
+    def brand_names(self) -> str:
+        """The names of the brands for the script."""
+        return " ".join(name for name, _ in self.brands)
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Page:
     """What ``paysafer/base_checkout.html`` and ``paysafer/state.html`` show."""
 
-    phase: Phase
+    phase: Phase | Literal["unknown"]
     url: str
     status_url: str
-    order: CheckoutOrder
+    order: CheckoutOrder | None
+    """None where the shop has no such order, or not any more."""
     attempt: Attempt | None
     text: Texts
     scripts: Markup
@@ -190,8 +244,14 @@ class Page:
     publishable_key: str
     api_base: str
     test_mode: bool
-    go: bool
-    """The customer has just acted: go on to the bank at once."""
+    shop_name: str | None
+    shop_logo: str | None
+    success_url: str
+    notice: str = ""
+    go: bool = False
+    """The customer has just acted: go on to the bank, or to the shop, at once."""
+    embedded: bool = False
+    """Whether it is in a page of the shop's own, and stays there."""
 
     @property
     def locale(self) -> str:
@@ -205,34 +265,52 @@ class Page:
 
     @property
     def amount(self) -> str:
-        """The order's sum, as it is written in the page's language."""
-        return self.text.amount(self.order.amount)
+        """The sum, as it is written in the page's language; empty where there is none."""
+        if self.order is not None:
+            return self.text.amount(self.order.amount)
+        return self.text.amount(self.attempt.money) if self.attempt else ""
+
+    @property
+    def lines(self) -> list[Line]:
+        """The order's lines."""
+        return [
+            Line(name=line.name, quantity=line.quantity, amount=self.text.amount(line.amount))
+            for line in (self.order.lines if self.order else ())
+        ]
 
     @property
     def description(self) -> str:
         """What is paid for."""
-        return self.order.description
+        return self.order.description if self.order else ""
 
     @property
     def cancel_url(self) -> str | None:
         """Where "back to the shop" leads."""
-        return self.order.cancel_url
+        return self.order.cancel_url if self.order else None
 
     @property
-    def success_url(self) -> str:
-        """Where the customer goes after paying: always the loader's word."""
-        return self.order.success_url
+    def expires_at(self) -> str | None:
+        """Until when the order can be paid, in ISO 8601."""
+        moment = self.order.expires_at if self.order and self.phase == "open" else None
+        return None if moment is None else moment.astimezone(UTC).isoformat()
 
     @property
     def title(self) -> str:
-        """The page's heading."""
-        return self.text("title" if self.phase == "open" else f"{self.phase}_title")
+        """The page's heading: what has happened."""
+        if self.phase == "open":
+            return self.text("not_paid_title" if self.notice else "title")
+        return self.text(f"{self.phase}_title")
+
+    @property
+    def window_title(self) -> str:
+        """The title of the browser's window."""
+        return f"{self.title} · {self.shop_name}" if self.shop_name else self.title
 
     @property
     def explanation(self) -> str:
         """What the phase means."""
-        paid = self.attempt.money if self.attempt else self.order.amount
-        return self.text(self.phase, amount=self.text.amount(paid))
+        paid = self.attempt.money if self.attempt else self.order and self.order.amount
+        return self.text(self.phase, amount=self.text.amount(paid) if paid else "")
 
     @property
     def settled(self) -> bool:
@@ -240,9 +318,14 @@ class Page:
         return self.phase in SETTLED
 
     @property
+    def waits(self) -> bool:
+        """Whether the page looks again by itself."""
+        return self.phase in WAITING
+
+    @property
     def may_restart(self) -> bool:
         """Whether the customer can give this try up for another card."""
-        return self.phase in {"action", "confirm", "checking"}
+        return self.order is not None and self.phase in {"action", "confirm", "checking"}
 
     @property
     def reload_after(self) -> int | None:
@@ -262,6 +345,15 @@ class Page:
 
 _EMITTED = "_paysafer_scripts_emitted"
 _FORMS = "_paysafer_forms"
+_BRAND_LABELS = {
+    "visa": "Visa",
+    "mastercard": "Mastercard",
+    "amex": "Amex",
+    "diners": "Diners",
+    "discover": "Discover",
+    "jcb": "JCB",
+    "unionpay": "UnionPay",
+}
 
 
 class Renderer:
@@ -270,19 +362,15 @@ class Renderer:
     def __init__(self, config: Config) -> None:
         self._config = config
 
-    def checkout_url(
-        self, reference: object, *, external: bool = False, go: int | None = None
-    ) -> str:
+    def checkout_url(self, reference: object, *, external: bool = False) -> str:
         """Return the address of an order's checkout page.
 
         :raises ValueError: for a reference that can't stand in an address.
         """
-        return url_for(
-            f"{self._config.name}.checkout",
-            reference=checked_reference(reference),
-            _external=external,
-            go=go,
-        )
+        return self._url("checkout", reference=checked_reference(reference), _external=external)
+
+    def _url(self, endpoint: str, **values: Any) -> str:
+        return url_for(f"{self._config.name}.{endpoint}", **values)
 
     def publishable_key(self) -> str:
         """Return the key for the browser: never anything but a publishable key.
@@ -305,66 +393,115 @@ class Renderer:
 
     def _asset_url(self, name: str) -> str:
         found = asset(name)
-        return url_for(
-            f"{self._config.name}.checkout_asset", version=found.version, name=found.name
-        )
+        return self._url("checkout_asset", version=found.version, name=found.name)
 
-    def form(self, reference: str, order: CheckoutOrder, attempt: Attempt | None = None) -> Markup:
-        """Return the card form of one order, for a page of the shop's own."""
-        texts = Texts(order.locale)
-        form = self._form(
-            self.checkout_url(reference), order, texts, csrf_fields(), notice_for(attempt, texts)
-        )
-        return Markup(render_template("paysafer/form.html", form=form))  # noqa: S704 (autoescaped)
-
-    def _form(
-        self, url: str, order: CheckoutOrder, texts: Texts, csrf: Markup, notice: str
-    ) -> Form:
-        count = g.get(_FORMS, 0) + 1
-        setattr(g, _FORMS, count)
-        return Form(
-            uid=f"{self._config.name}-checkout-{count}".replace("_", "-"),
-            url=url,
-            text=texts,
-            amount=texts.amount(order.amount),
-            shown=shown_amount(order),
-            notice=notice,
-            publishable_key=self.publishable_key(),
-            api_base=self._config.api_base,
-            csrf_fields=csrf,
-            manual_capture=order.capture_method == "manual",
-            saved_label=order.payment_method_label if order.payment_method else "",
-        )
+    def embedded(
+        self,
+        reference: str,
+        order: CheckoutOrder,
+        record: OrderRecord | None,
+        *,
+        tells_less: bool = False,
+        saved: Sequence[Saved] = (),
+    ) -> Markup:
+        """Return the form of one order, or what it is at, for a page of the shop's own."""
+        page = self._page(reference, order, record, phase_of(record, order))
+        page.embedded = True
+        if page.phase == "open":
+            notice = notice_for(page.attempt, page.text, tells_less=tells_less)
+            form = self._form(page, order, notice, saved)
+            html = render_template("paysafer/form.html", form=form)
+        else:
+            html = render_template("paysafer/embedded.html", page=page)
+        return page.scripts + Markup(html)  # noqa: S704 (autoescaped)
 
     def page(
         self,
         reference: str,
         order: CheckoutOrder,
-        attempt: Attempt | None,
+        record: OrderRecord | None,
         *,
-        notice: str | None = None,
-        go: bool = False,
+        notice: Notice | str | None = None,
+        tells_less: bool = False,
+        saved: Sequence[Saved] = (),
     ) -> str:
-        """Return the checkout page in the phase that the attempt is in."""
-        url, texts, csrf = self.checkout_url(reference), Texts(order.locale), csrf_fields()
-        said = notice_for(attempt, texts) if notice is None else texts(notice)
-        phase = phase_of(attempt, order)
-        page = Page(
+        """Return the checkout page in the phase that the order is in.
+
+        :param notice: Shown instead of why the last try was not paid; a text's name, or as
+            it is.
+        """
+        page = self._page(reference, order, record, phase_of(record, order))
+        if isinstance(notice, str):
+            notice = Notice(page.text(notice))
+        found = notice or notice_for(page.attempt, page.text, tells_less=tells_less)
+        page.notice = found.text
+        form = self._form(page, order, found, saved) if page.phase == "open" else None
+        return render_template("paysafer/checkout.html", page=page, form=form)
+
+    def remembered_page(
+        self, reference: str, record: OrderRecord, success_url: str, locale: str | None
+    ) -> str:
+        """Return the page of an order that the loader has not any more, for who acted on it."""
+        page = self._page(reference, None, record, phase_of(record, None), locale=locale)
+        page.success_url = success_url
+        return render_template("paysafer/checkout.html", page=page, form=None)
+
+    def unknown_page(self) -> str:
+        """Return the page for an address that names no order."""
+        page = self._page("-", None, None, "unknown")
+        return render_template("paysafer/checkout.html", page=page, form=None)
+
+    def _page(
+        self,
+        reference: str,
+        order: CheckoutOrder | None,
+        record: OrderRecord | None,
+        phase: Phase | Literal["unknown"],
+        *,
+        locale: str | None = None,
+    ) -> Page:
+        is_known = phase != "unknown"
+        return Page(
             phase=phase,
-            url=url,
-            status_url=url_for(f"{self._config.name}.checkout_status", reference=reference),
+            url=self.checkout_url(reference) if is_known else "",
+            status_url=self._url("checkout_status", reference=reference) if is_known else "",
             order=order,
-            attempt=attempt,
-            text=texts,
+            attempt=record.current if record else None,
+            text=Texts(order.locale if order else locale),
             scripts=self.scripts(),
-            csrf_fields=csrf,
+            csrf_fields=csrf_fields() if order is not None else Markup(),
             publishable_key=self.publishable_key(),
             api_base=self._config.api_base,
             test_mode=self._config.mode == "test",
-            go=go,
+            shop_name=self._config.shop_name,
+            shop_logo=self._config.shop_logo,
+            success_url=order.success_url if order else "/",
+            go=is_known and take_go(self._config.name, reference),
         )
-        form = self._form(url, order, texts, csrf, said) if phase == "open" else None
-        return render_template("paysafer/checkout.html", page=page, form=form)
+
+    def _form(
+        self, page: Page, order: CheckoutOrder, notice: Notice, saved: Sequence[Saved]
+    ) -> Form:
+        count = g.get(_FORMS, 0) + 1
+        setattr(g, _FORMS, count)
+        return Form(
+            uid=f"{self._config.name}-checkout-{count}".replace("_", "-"),
+            url=page.url,
+            text=page.text,
+            amount=page.amount,
+            shown=shown_amount(order),
+            notice=notice.text,
+            wrong_field=notice.field,
+            publishable_key=page.publishable_key,
+            api_base=page.api_base,
+            csrf_fields=page.csrf_fields,
+            manual_capture=order.capture_method == "manual",
+            saved=list(saved),
+            save_card=order.save_card,
+            brands=[(name, _BRAND_LABELS[name]) for name in self._config.card_brands],
+            test_mode=page.test_mode,
+            standalone=not page.embedded,
+        )
 
 
 @lru_cache(maxsize=64)
@@ -380,14 +517,28 @@ def shown_amount(order: CheckoutOrder) -> str:
     return f"{order.amount.amount} {order.amount.currency}"
 
 
+def saved_cards(checkout: Checkout, order: CheckoutOrder) -> list[Saved]:
+    """Return the cards to offer: the customer's own, and the one that the order names."""
+    cards = checkout.cards.list(order.customer) if order.customer else []
+    found = {card.payment_method: _label_of(card) for card in cards}
+    if order.payment_method:
+        found[order.payment_method] = order.payment_method_label
+    return [Saved(payment_method=method, label=label) for method, label in found.items()]
+
+
+def _label_of(card: SavedCard) -> str:
+    brand = _BRAND_LABELS.get(card.brand or "", (card.brand or "").title())
+    return f"{brand} •••• {card.last4}".strip()
+
+
 def add_template_helpers(state: AppState) -> None:
     """Give the app's templates the helpers of one extension."""
     app, config = state.app, state.config
     renderer = Renderer(config)
 
     def checkout(reference: object) -> Markup:
-        """Return the card form of an order, or a link where it can't be paid by card now."""
-        return _form_or_link(state.checkout, renderer, checked_reference(reference))
+        """Return the card form of an order, or what it is at where it can't be paid now."""
+        return _embedded(state.checkout, renderer, checked_reference(reference))
 
     app.jinja_env.globals.update(
         {
@@ -400,24 +551,22 @@ def add_template_helpers(state: AppState) -> None:
     app.jinja_env.filters[f"{config.name}_money"] = paysafer_money
 
 
-def _form_or_link(checkout: Checkout, renderer: Renderer, reference: str) -> Markup:
+def _embedded(checkout: Checkout, renderer: Renderer, reference: str) -> Markup:
     order = checkout.order(reference)
     if order is None:
         return Markup()
     try:
-        attempt = checkout.look(reference, order)
+        record = checkout.look(reference, order)
+        saved = saved_cards(checkout, order)
     except InboxUnavailableError:
         # The shop's page is shown all the same; the checkout's own says what is wrong.
         logger.exception("The checkout's database can't be used")
-        return _link(renderer, reference, order, title="title")
-    phase = phase_of(attempt, order)
-    if phase == "open":
-        return renderer.scripts() + renderer.form(reference, order, attempt)
-    # Paid, or under way: the checkout page tells more, and goes on from there.
-    return _link(renderer, reference, order, title=f"{phase}_title")
+        return _link(renderer, reference, order)
+    less = checkout.tells_less(record)
+    return renderer.embedded(reference, order, record, tells_less=less, saved=saved)
 
 
-def _link(renderer: Renderer, reference: str, order: CheckoutOrder, *, title: str) -> Markup:
+def _link(renderer: Renderer, reference: str, order: CheckoutOrder) -> Markup:
     texts = Texts(order.locale)
     link = Markup(
         '<div class="paysafer-form" lang="{}" dir="{}">\n<p class="paysafer-title">{}</p>\n'
@@ -426,7 +575,7 @@ def _link(renderer: Renderer, reference: str, order: CheckoutOrder, *, title: st
     return renderer.scripts() + link.format(
         texts.locale,
         texts.direction,
-        texts(title),
+        texts("title"),
         renderer.checkout_url(reference),
         texts("continue"),
     )

@@ -2,41 +2,54 @@
 
 The rules:
 
-- An attempt is asked for with one key and one body, whoever asks and however often.
-- Only an answer that says so closes it. No answer, a server error, "this key is in
-  use": the attempt stays ``asked``, and the page says that it is being checked.
-- A refusal (4xx) closes it if it was the first word about it. After an answer was
-  lost, a refusal can be about the token that the lost call has used up: then the
-  list of payments is read, to the end, before it is believed.
-- A customer who would rather start again gets there by *taking the key*: a payment
-  without a payment method is created under the attempt's own key. Either that
-  works, and the late request, should it ever arrive, finds its key taken; or the
-  key was taken already, and then the payment is there to be found.
-- Keys live 24 hours. After 23 nothing is asked under one any more: the payment is
-  in the list, or it was never made.
+- An attempt is asked for with one key and one body, whichever worker asks and however often.
+- Only an answer that says so closes it. No answer, a server error, "this key is in use": the
+  attempt stays ``asked``, and the page says that it is being checked.
+- A refusal (4xx) closes it if it was the first answer about it. After an answer was lost, a
+  refusal can be about the token that the lost call has used up: then the list of payments is
+  read, to the end, before it is believed.
+- A customer who would rather start again gets there by *taking the key*: a payment without a
+  payment method is created under the attempt's own key. Either that works, and the late
+  request, should it ever arrive, finds its key taken; or the key was taken already, and then
+  the payment is there to be found.
+- Keys live 24 hours. After 23 nothing is asked under one any more: the payment is in the
+  list, or it was never made.
+- A payment that failed can be confirmed with the publishable key, which everyone has. So it
+  is cancelled before another attempt begins; until PaySafer has said that it is, none does.
+- PaySafer is asked about an attempt once a second at most. Each time that no answer comes the
+  pause doubles, and the process stops asking for pages for a while.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from .. import errors
 from ..idempotency import idempotency_key
 from ..inbox.attempts import Attempt
-from .payments import challenge_url, decline_of, failure_of, is_of, money_of, refusal_of
+from .payments import (
+    challenge_url,
+    consent_of,
+    decline_of,
+    failure_of,
+    is_of,
+    money_of,
+    refusal_of,
+)
 
 if TYPE_CHECKING:
     from ..client import PaySaferClient
+    from ..inbox.cards import CardStore
     from ..inbox.checkouts import CheckoutStore
     from ..resources import Payment
 
 logger = logging.getLogger(__name__)
 
 ASK_AGAIN_FOR = 600.0
-"""How long after it was begun a lost attempt is asked for again without being told to.
+"""How long after it was begun a lost attempt is asked for again by itself.
 
 Later the customer has most likely gone: a charge should not come out of the blue.
 """
@@ -47,11 +60,17 @@ KEY_LIFE = 23 * 3600.0
 PAUSE = 1.0
 """Seconds between two questions about one attempt, however many pages wait for it."""
 
+LONGEST_PAUSE = 64.0
+"""Seconds between two questions while no answer comes."""
+
 BELIEVED_AFTER = 30.0
 """Seconds that a payment may take to show up in the list."""
 
 READING_TIME = 8.0
-"""Seconds that reading back may take: a customer is looking at a page meanwhile."""
+"""Seconds that finding out may take: a customer is looking at a page meanwhile."""
+
+PAGE_TIME = 3.0
+"""The same where a page is only looked at: a provider that hangs must not hold up the shop."""
 
 CLOCK_SKEW = 3600.0
 """How far PaySafer's clock may differ from ours when payments are looked for."""
@@ -63,6 +82,33 @@ MAX_LISTED = 2000
 """How many payments are looked through for a lost one."""
 
 
+class Silence:
+    """Remembers, for one process, that PaySafer gives no answer: then pages don't ask."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._misses = 0
+        self._until = 0.0
+
+    @property
+    def lasts(self) -> bool:
+        """Whether pages should not ask now."""
+        return self._clock() < self._until
+
+    def note(self, *, answered: bool) -> None:
+        """Note whether an answer came."""
+        if answered:
+            self._misses, self._until = 0, 0.0
+            return
+        self._misses += 1
+        self._until = self._clock() + pause_after(self._misses - 1)
+
+
+def pause_after(misses: int) -> float:
+    """Return how long to wait after so many questions without an answer."""
+    return float(min(PAUSE * 2 ** min(misses, 10), LONGEST_PAUSE))
+
+
 class AttemptResolver:
     """Asks PaySafer about attempts and notes what it says."""
 
@@ -72,70 +118,82 @@ class AttemptResolver:
         store: CheckoutStore,
         *,
         deadline: float,
+        cards: CardStore | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._clock = clock
         self._store = store
+        self._cards = cards
+        self._silence = Silence(clock)
         self._reading_time = min(READING_TIME, deadline)
+        self._page_time = min(PAGE_TIME, deadline)
         self.lease = deadline + 5.0
         """How long a worker may take to ask; after that another one asks."""
 
-    def settle(self, attempt: Attempt, *, early: float = 0.0) -> Attempt:
+    def settle(self, attempt: Attempt, *, early: float = 0.0, page: bool = False) -> Attempt:
         """Return the attempt as it is now.
 
-        :param early: By how many seconds a rest may be cut short. A lease is longer:
-            where another worker is asking, its answer is waited for.
+        :param early: By how many seconds a rest may be cut short.
+        :param page: A page is being looked at: it asks for a short time only, and not at all
+            while PaySafer gives no answers.
         """
-        if attempt.is_final:
+        if attempt.is_over or attempt.is_final or (page and self._silence.lasts):
             return attempt
         held = self._store.hold(attempt, lease=self.lease, early=early)
-        if held is not None:
-            self._find_out(held)
-        return self.reread(attempt)
+        if held is None:
+            return self.reread(attempt)
+        return self._find_out(held, self._page_time if page else self._reading_time)
 
-    def _find_out(self, attempt: Attempt) -> None:
+    def _find_out(self, attempt: Attempt, seconds: float) -> Attempt:
         if attempt.payment_id is not None:
-            self._retrieve(attempt, attempt.payment_id)
-        elif attempt.age < ASK_AGAIN_FOR and attempt.request is not None:
-            self.ask(attempt, is_first=False)
-        else:
-            self._look_for(attempt)
+            return self._retrieve(attempt, attempt.payment_id, seconds)
+        if attempt.age < ASK_AGAIN_FOR and attempt.request is not None:
+            return self.ask(attempt, is_first=False, deadline=seconds)
+        return self._look_for(attempt, seconds)
 
     def reread(self, attempt: Attempt) -> Attempt:
         """Return the attempt as it is stored now."""
         return self._store.attempt(attempt.reference, attempt.number) or attempt
 
-    def ask(self, attempt: Attempt, *, is_first: bool) -> None:
+    def ask(self, attempt: Attempt, *, is_first: bool, deadline: float | None = None) -> Attempt:
         """Ask for the attempt's payment and note the answer.
 
-        :param is_first: Nobody has asked for it before.
+        :param is_first: It was never asked for before.
+        :param deadline: Seconds for the call; the client's own by default.
         """
+        limit: dict[str, Any] = {} if deadline is None else {"deadline": deadline}
         try:
             payment = self._client.payments.create(
-                **(attempt.request or {}), idempotency_key=attempt.key
+                **(attempt.request or {}), **limit, idempotency_key=attempt.key
             )
         except errors.CardError as error:
-            self._declined(attempt, error)
+            self._silence.note(answered=True)
+            return self._declined(attempt, error)
         except errors.IdempotencyError:
-            self._look_for(attempt, reach=KEY_REACH)
+            return self._look_for(attempt, deadline or self._reading_time, reach=KEY_REACH)
         except errors.APIError as error:
-            self._refused(attempt, error, is_first=is_first)
-        except errors.APIConnectionError:
-            self._wait(attempt, "no answer came")
+            return self._refused(attempt, error, is_first=is_first)
+        except errors.APIConnectionError as error:
+            return self._wait(attempt, "no answer came", silent=_is_silence(error))
         except (TypeError, ValueError):
             logger.exception("PaySafer's client refused the payment of %s", _name(attempt))
-            self._store.close(attempt, failure="unavailable")
-        else:
-            self.note(attempt, payment)
+            return self._store.close(attempt, failure="unavailable")
+        return self.note(attempt, payment)
 
-    def _declined(self, attempt: Attempt, error: errors.CardError) -> None:
-        self._store.note_payment(attempt, error.payment_id, "failed", failure=decline_of(error))
+    def _declined(self, attempt: Attempt, error: errors.CardError) -> Attempt:
+        return self._store.note_payment(
+            attempt,
+            error.payment_id,
+            # Without an id there is no payment that could be confirmed again.
+            "failed" if error.payment_id else "declined",
+            failure=decline_of(error),
+        )
 
-    def _refused(self, attempt: Attempt, error: errors.APIError, *, is_first: bool) -> None:
+    def _refused(self, attempt: Attempt, error: errors.APIError, *, is_first: bool) -> Attempt:
         if isinstance(error, errors.RateLimitError) or error.outcome != "rejected":
-            self._wait(attempt, f"the answer was {error.status} {error.code or ''}".rstrip())
-            return
+            reason = f"the answer was {error.status} {error.code or ''}".rstrip()
+            return self._wait(attempt, reason)
         logger.error(
             "PaySafer refused the payment of %s: %s %s (param %s, request %s)",
             _name(attempt),
@@ -145,80 +203,121 @@ class AttemptResolver:
             error.request_id,
         )
         if is_first:
-            self._store.close(attempt, failure=refusal_of(error))
-        else:
-            self._look_for(attempt, else_close=refusal_of(error))
+            return self._store.close(attempt, failure=refusal_of(error))
+        return self._look_for(attempt, self._reading_time, else_close=refusal_of(error))
 
-    def _wait(self, attempt: Attempt, reason: str) -> None:
+    def _wait(self, attempt: Attempt, reason: str, *, silent: bool = False) -> Attempt:
         logger.warning("The payment of %s is not decided: %s", _name(attempt), reason)
-        self._store.rest(attempt, seconds=PAUSE)
+        if silent:
+            self._silence.note(answered=False)
+        return self._store.rest(attempt, seconds=pause_after(attempt.misses))
 
-    def note(self, attempt: Attempt, payment: Payment) -> None:
-        """Note the attempt's payment as PaySafer has it now."""
-        state = str(getattr(payment, "status", None))
-        if money_of(payment) != attempt.money:
-            state = "mismatch"
-            logger.error(
-                "The payment %s of %s is not over the sum that was asked for. "
-                "Nothing is fulfilled; look at it in the PaySafer Dashboard.",
-                payment.get("id"),
-                _name(attempt),
-            )
-        self._store.note_payment(
+    def note(self, attempt: Attempt, payment: Payment, *, at: float | None = None) -> Attempt:
+        """Note the attempt's payment as PaySafer has it now.
+
+        :param at: When it became so, in unix seconds; now by default.
+        """
+        self._silence.note(answered=True)
+        state = self._state_of(attempt, payment, time.time() if at is None else at)
+        noted = self._store.note_payment(
             attempt,
             payment.get("id"),
             state,
             failure=failure_of(payment),
             next_url=challenge_url(payment),
             rest=PAUSE,
+            about=_told_of(payment),
         )
         if state == "succeeded":
             self._warn_if_paid_twice(attempt)
-        elif state == "requires_payment_method":
+        if state in {"succeeded", "requires_capture"} and attempt.state != state:
+            self._keep_card(attempt, payment)
+        if state == "requires_payment_method":
             reason = failure_of(payment) or "card_unusable"
-            self._cancel(attempt, str(payment.get("id")), failure=reason)
+            return self._cancel(noted, str(payment.get("id")), failure=reason)
+        return noted
+
+    def _state_of(self, attempt: Attempt, payment: Payment, at: float) -> str:
+        state = str(getattr(payment, "status", None))
+        if money_of(payment) != attempt.money:
+            logger.error(
+                "The payment %s of %s is not over the sum that was asked for. "
+                "Nothing is fulfilled; look at it in the PaySafer Dashboard.",
+                payment.get("id"),
+                _name(attempt),
+            )
+            return "mismatch"
+        is_late = attempt.order_expired or (
+            attempt.expires_at is not None and at > attempt.expires_at
+        )
+        # What was held in time may be captured whenever the shop likes.
+        if state != "succeeded" or not is_late or attempt.state == "requires_capture":
+            return state
+        logger.error(
+            "The payment %s of %s came after the order had expired. Nothing is fulfilled; give "
+            "the money back, or fulfil the order by hand.",
+            payment.get("id"),
+            _name(attempt),
+        )
+        return "late"
+
+    def _keep_card(self, attempt: Attempt, payment: Payment) -> None:
+        consent, customer = consent_of(payment), payment.get("customer")
+        method, details = payment.get("payment_method"), payment.get("payment_method_details")
+        card = details.get("card") if isinstance(details, Mapping) else None
+        is_kept = isinstance(method, str) and method.startswith("pm_")
+        if self._cards is None or not consent or not isinstance(customer, str) or not is_kept:
+            return
+        told = {"save_card": consent, "reference": attempt.reference, "attempt": attempt.number}
+        self._cards.save(customer, str(method), card or {}, consent=told)
 
     def _warn_if_paid_twice(self, attempt: Attempt) -> None:
+        if attempt.number == 1 and attempt.fence <= 1:
+            return  # it was the only one when it was asked for
         other = self._store.other_payment(attempt)
         if other is not None:
             logger.error(
                 "%s was paid twice, the other time by %s: give one back.", _name(attempt), other
             )
 
-    def _retrieve(self, attempt: Attempt, payment_id: str) -> None:
+    def _retrieve(self, attempt: Attempt, payment_id: str, seconds: float) -> Attempt:
         try:
-            payment = self._client.payments.retrieve(payment_id, deadline=self._reading_time)
+            payment = self._client.payments.retrieve(payment_id, deadline=seconds)
         except (errors.APIError, errors.APIConnectionError) as error:
-            self._wait(attempt, f"reading it back failed ({type(error).__name__})")
-        else:
-            self.note(attempt, payment)
+            reason = f"reading it back failed ({type(error).__name__})"
+            return self._wait(attempt, reason, silent=_is_silence(error))
+        return self.note(attempt, payment)
 
     def _look_for(
-        self, attempt: Attempt, *, else_close: str | None = None, reach: float = CLOCK_SKEW
-    ) -> None:
+        self,
+        attempt: Attempt,
+        seconds: float,
+        *,
+        else_close: str | None = None,
+        reach: float = CLOCK_SKEW,
+    ) -> Attempt:
         """Look for the attempt's payment in the list.
 
         :param reach: From how many seconds before the attempt on.
         :param else_close: Why to close the attempt if it surely has none.
         """
         try:
-            payment, is_complete = self._listed(attempt, reach)
+            payment, is_complete = self._listed(attempt, reach, seconds)
         except (errors.APIError, errors.APIConnectionError) as error:
-            self._wait(attempt, f"the payments can't be listed ({type(error).__name__})")
-            return
+            reason = f"the payments can't be listed ({type(error).__name__})"
+            return self._wait(attempt, reason, silent=_is_silence(error))
         if payment is not None:
-            self.note(attempt, payment)
-        elif is_complete and attempt.age > (BELIEVED_AFTER if else_close else KEY_LIFE):
-            self._store.close(attempt, failure=else_close or "canceled")
-        else:
-            self._wait(attempt, "there is no such payment yet")
+            return self.note(attempt, payment)
+        if is_complete and attempt.age > (BELIEVED_AFTER if else_close else KEY_LIFE):
+            return self._store.close(attempt, failure=else_close or "canceled")
+        return self._wait(attempt, "there is no such payment yet")
 
-    def _listed(self, attempt: Attempt, reach: float) -> tuple[Payment | None, bool]:
+    def _listed(
+        self, attempt: Attempt, reach: float, seconds: float
+    ) -> tuple[Payment | None, bool]:
         """Return the attempt's payment, and whether the list was read far enough."""
-        oldest, ends = int(attempt.begun_at - reach), self._clock() + self._reading_time
-        page = self._client.payments.list(
-            limit=100, created={"gte": oldest}, deadline=self._reading_time
-        )
+        oldest, ends = int(attempt.begun_at - reach), self._clock() + seconds
+        page = self._client.payments.list(limit=100, created={"gte": oldest}, deadline=seconds)
         for count, payment in enumerate(page):
             if is_of(payment, attempt):
                 return payment, True
@@ -228,58 +327,74 @@ class AttemptResolver:
 
     def abandon(self, attempt: Attempt, *, failure: str) -> Attempt:
         """End an open attempt without a charge, or find that it has paid after all."""
-        held = self._store.hold(attempt, lease=self.lease, early=PAUSE)
+        held = self._store.hold(attempt, lease=self.lease, early=LONGEST_PAUSE)
         if held is None:
             return self.reread(attempt)
         if held.payment_id is not None:
-            self._cancel(held, held.payment_id, failure=failure)
-        else:
-            self._take_key(held, failure=failure)
-        return self.reread(attempt)
+            return self._cancel(held, held.payment_id, failure=held.failure or failure)
+        return self._take_key(held, failure=failure)
 
-    def _take_key(self, attempt: Attempt, *, failure: str) -> None:
+    def _take_key(self, attempt: Attempt, *, failure: str) -> Attempt:
         if attempt.age > KEY_LIFE:
-            self._look_for(attempt)
-            return
+            return self._look_for(attempt, self._reading_time)
         request = attempt.request or {}
         harmless = {name: request[name] for name in ("amount", "currency", "metadata")}
         try:
-            payment = self._client.payments.create(**harmless, idempotency_key=attempt.key)
+            payment = self._client.payments.create(
+                **harmless, idempotency_key=attempt.key, deadline=self._reading_time
+            )
         except errors.IdempotencyError:
-            self._look_for(attempt, reach=KEY_REACH)
+            return self._look_for(attempt, self._reading_time, reach=KEY_REACH)
         except (errors.APIError, errors.APIConnectionError) as error:
-            self._wait(attempt, f"its key can't be taken ({type(error).__name__})")
-        else:
-            self._store.note_payment_id(attempt, payment.id)
-            self._cancel(attempt, payment.id, failure=failure)
+            reason = f"its key can't be taken ({type(error).__name__})"
+            return self._wait(attempt, reason, silent=_is_silence(error))
+        self._store.note_payment_id(attempt, payment.id)
+        return self._cancel(attempt, payment.id, failure=failure)
 
-    def _cancel(self, attempt: Attempt, payment_id: str, *, failure: str) -> None:
+    def _cancel(self, attempt: Attempt, payment_id: str, *, failure: str) -> Attempt:
         key = idempotency_key(attempt.key, "cancel")
         try:
-            payment = self._client.payments.cancel(payment_id, idempotency_key=key)
-        except errors.APIError:
+            payment = self._client.payments.cancel(
+                payment_id, idempotency_key=key, deadline=self._reading_time
+            )
+        except errors.APIError as error:
             # It has moved on meanwhile, perhaps to paid: what it is now counts.
-            self._reread_payment(attempt, payment_id, failure=failure)
-        except errors.APIConnectionError:
-            self._wait(attempt, "it can't be cancelled: no answer came")
-        else:
-            self._note_end(attempt, payment, failure=failure)
+            return self._reread_payment(attempt, payment_id, error, failure=failure)
+        except errors.APIConnectionError as error:
+            reason = "it can't be cancelled: no answer came"
+            return self._wait(attempt, reason, silent=_is_silence(error))
+        return self._note_end(attempt, payment, failure=failure)
 
-    def _reread_payment(self, attempt: Attempt, payment_id: str, *, failure: str) -> None:
+    def _reread_payment(
+        self, attempt: Attempt, payment_id: str, refusal: errors.APIError, *, failure: str
+    ) -> Attempt:
         try:
             payment = self._client.payments.retrieve(payment_id, deadline=self._reading_time)
         except (errors.APIError, errors.APIConnectionError) as error:
-            self._wait(attempt, f"it can't be cancelled ({type(error).__name__})")
-        else:
-            self._note_end(attempt, payment, failure=failure)
+            reason = f"it can't be cancelled ({type(error).__name__})"
+            return self._wait(attempt, reason, silent=_is_silence(error))
+        is_refused = isinstance(refusal, errors.InvalidRequestError)
+        if payment.status == "failed" and is_refused and refusal.outcome == "rejected":
+            # PaySafer knows no way on from here, and so none to a charge.
+            return self._store.note_payment(attempt, payment_id, "declined", failure=failure)
+        return self._note_end(attempt, payment, failure=failure)
 
-    def _note_end(self, attempt: Attempt, payment: Payment, *, failure: str) -> None:
+    def _note_end(self, attempt: Attempt, payment: Payment, *, failure: str) -> Attempt:
         if payment.status == "canceled":
-            self._store.note_payment(attempt, payment.id, "canceled", failure=failure)
-        elif payment.status == "requires_payment_method":
-            self._wait(attempt, "it can't be cancelled yet")
-        else:
-            self.note(attempt, payment)
+            return self._store.note_payment(attempt, payment.id, "canceled", failure=failure)
+        if payment.status in {"requires_payment_method", "failed"}:
+            return self._wait(attempt, "it can't be cancelled yet")
+        return self.note(attempt, payment)
+
+
+def _told_of(payment: Payment) -> dict[str, object]:
+    names = ("amount_received", "amount_refunded", "customer", "payment_method")
+    return {name: payment[name] for name in names if payment.get(name) is not None}
+
+
+def _is_silence(error: Exception) -> bool:
+    # A refused connection costs no time; one that hangs holds a worker up.
+    return isinstance(error, errors.APITimeoutError)
 
 
 def _name(attempt: Attempt) -> str:

@@ -1,26 +1,35 @@
 """The checkout's decisions: may this order be paid now, and what became of it.
 
-No HTTP here: the views ask, the CLI and the webhook side may ask too. The customer's
-browser is believed in nothing but which payment method to try.
+No HTTP here: the views ask, the CLI and the webhook side may ask too. The customer's browser
+is believed in nothing but which payment method to try.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from flask import Flask
+from flask import Flask, Request
 
 from .. import signals
 from ..config import Config
-from ..errors import ConfigurationError, TooManyAttemptsError
+from ..errors import (
+    ConfigurationError,
+    InboxUnavailableError,
+    OrderClosedError,
+    PaySaferError,
+    TooManyAttemptsError,
+)
 from ..events import Event
-from ..inbox.attempts import Attempt
+from ..hosts import made_up_request
+from ..inbox.attempts import Attempt, OrderRecord
 from ..inbox.errors import is_unfit_value
-from .aliases import plain_numbers
 from .orders import CheckoutOrder
 from .payments import (
+    FULFILLING,
     attempt_key,
     creation,
     installation_id,
@@ -28,30 +37,55 @@ from .payments import (
     is_of,
     number_of,
     reference_of,
+    refuse_second_payment,
+    subject_of,
     verified_order,
 )
+from .phases import CheckoutState, has_expired, state_of
 from .resolver import PAUSE, AttemptResolver
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from ..client import PaySaferClient
+    from ..inbox.cards import CardStore
     from ..inbox.checkouts import CheckoutStore
 
 logger = logging.getLogger(__name__)
 
 OrderLoader = Callable[[str], CheckoutOrder | None]
-
-MAX_ATTEMPTS = 50
-"""More tries at one order are somebody testing stolen cards."""
+BeforePayment = Callable[[str, CheckoutOrder, Request], object]
 
 CANCELLABLE = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
+
+DECLINES_WINDOW = 3600.0
+"""Seconds in which ``PAYSAFER_MAX_DECLINES`` are counted."""
+
+NO_CARD_TRIED = frozenset(
+    {"card_unusable", "unavailable", "restarted", "changed", "canceled", "expired", "closed"}
+)
+"""Why an attempt ended without a bank having said no."""
+
+
+class NotFreeYetError(PaySaferError):
+    """A former payment could not be cancelled yet, so no new one may begin."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What the customer's form asks for."""
+
+    payment_method: str
+    return_url: str
+    consent: str | None = None
+    """Why the card may be kept: ``ask`` (the customer ticked it) or ``always``."""
 
 
 class Checkout:
     """The checkout of one account in one app.
 
     :param load_order: The merchant's ``order_loader``.
+    :param before_payment: The merchant's gate, called right before a card is charged.
     :param shop_connection: Gives the connection of the shop's session, where the tables
         are in the shop's database.
     :param undo: Rolls back the shop's session, where there is one.
@@ -64,31 +98,33 @@ class Checkout:
         config: Config,
         client: PaySaferClient,
         store: CheckoutStore,
+        cards: CardStore,
         load_order: OrderLoader,
+        before_payment: BeforePayment | None = None,
         shop_connection: Callable[[], Connection] | None = None,
         undo: Callable[[], None],
     ) -> None:
         self.config = config
+        self.cards = cards
         self._app = app
         self._client = client
         self._store = store
         self._load_order = load_order
+        self._before_payment = before_payment
         self._shop_connection = shop_connection
         self._undo = undo
-        self._resolver = AttemptResolver(client, store, deadline=config.deadline)
+        self._resolver = AttemptResolver(client, store, deadline=config.deadline, cards=cards)
+
+    # The order
 
     def order(self, reference: str) -> CheckoutOrder | None:
         """Return the merchant's order, or None if there is none (for this customer).
 
+        An order whose own reference is written otherwise counts as none: each name would have
+        a page and a charge of its own.
+
         :raises TypeError: if the loader returned something else.
         """
-        order = self._loaded(reference)
-        # Another name of the order has another row, and would let it be paid once more.
-        if order is None or self._has_another_name(order, reference):
-            return None
-        return order
-
-    def _loaded(self, reference: str) -> CheckoutOrder | None:
         order = self._load_order(reference)
         # Anything false counts as none: `order and CheckoutOrder(…)` is how loaders are written.
         if not order:
@@ -97,31 +133,7 @@ class Checkout:
             raise TypeError(
                 f"The order_loader must return a CheckoutOrder or None, not {type(order).__name__}."
             )
-        return order
-
-    def _has_another_name(self, order: CheckoutOrder, reference: str) -> bool:
-        if order.reference is not None:
-            return str(order.reference) != reference
-        for plain in plain_numbers(reference):
-            if self._finds_the_same(order, plain):
-                logger.warning(
-                    "Order %r has no page: the order_loader finds the same sum under %r, so both "
-                    "may be one order. If they are two, give each its CheckoutOrder(reference=…).",
-                    reference,
-                    plain,
-                )
-                return True
-        return False
-
-    def _finds_the_same(self, order: CheckoutOrder, plain: str) -> bool:
-        try:
-            other = self._loaded(plain)
-        except Exception as error:  # noqa: BLE001 (the merchant's code)
-            # The loader has no such order either, and says so in its own way.
-            if is_unfit_value(error):
-                self._undo()
-            return False
-        return other is not None and other.amount == order.amount
+        return order if order.reference == reference else None
 
     def find(self, reference: str) -> CheckoutOrder | None:
         """Return the order for an address that a browser asks for, or None if there is none.
@@ -143,37 +155,123 @@ class Checkout:
         self._undo()
         return None
 
-    def look(self, reference: str, order: CheckoutOrder, *, early: float = PAUSE) -> Attempt | None:
-        """Return the attempt that counts, brought up to date with PaySafer."""
-        attempt = self._store.current(reference)
-        if attempt is None or attempt.is_final:
-            return attempt
-        has_changed = attempt.money != order.amount
+    # Looking
+
+    def look(
+        self, reference: str, order: CheckoutOrder | None, *, page: bool = True
+    ) -> OrderRecord | None:
+        """Return what is known of the order, brought up to date with PaySafer.
+
+        :param order: None where the loader has none any more.
+        :param page: It is only looked at; else the customer has just asked for something.
+        """
+        record = self._store.order(reference)
+        if record is None:
+            self._note_expiry(reference, order)
+            return None
+        attempt = record.current
+        if has_expired(record, order) and not record.expired:
+            return self._expire(record, order)
+        if attempt is None or attempt.is_over or attempt.is_final:
+            return record
+        has_changed = order is not None and attempt.money != order.amount
         if has_changed and _is_unanswered(attempt):
-            return self._resolver.abandon(attempt, failure="changed")
-        attempt = self._resolver.settle(attempt, early=early)
-        if has_changed and attempt.state in CANCELLABLE:
-            return self._resolver.abandon(attempt, failure="changed")
-        return attempt
+            settled = self._resolver.abandon(attempt, failure="changed")
+        else:
+            settled = self._resolver.settle(attempt, early=0.0 if page else PAUSE, page=page)
+            if has_changed and settled.state in CANCELLABLE:
+                settled = self._resolver.abandon(settled, failure="changed")
+        return _with_current(record, settled)
+
+    def stored(self, reference: str) -> OrderRecord | None:
+        """Return what is known of the order, as it is stored."""
+        return self._store.order(reference)
+
+    def state(self, reference: str) -> CheckoutState:
+        """Return the order's state, from the database alone."""
+        return state_of(reference, self._store.order(reference))
+
+    def _note_expiry(self, reference: str, order: CheckoutOrder | None) -> None:
+        if order is not None and order.expires is not None:
+            self._store.note_expiry(reference, shop=self._shop, expires_at=order.expires)
+
+    # Paying
 
     def pay(
-        self, reference: str, order: CheckoutOrder, *, payment_method: str, return_url: str
-    ) -> Attempt:
-        """Pay the order with ``payment_method``, unless it is paid or being paid already.
+        self,
+        reference: str,
+        order: CheckoutOrder,
+        choice: Choice,
+        *,
+        request: Request | None = None,
+    ) -> OrderRecord | None:
+        """Pay the order as the customer chose, unless it is paid or being paid already.
 
-        :raises TooManyAttemptsError: if it was tried too often.
+        :raises OrderClosedError: if the order has expired or was closed, or costs nothing.
+        :raises TooManyAttemptsError: after many declines in a short time.
+        :raises PaymentRefused: from the merchant's ``before_payment``.
+        :raises NotFreeYetError: if a former payment could not be cancelled yet.
         """
-        current = self.look(reference, order)
-        if current is not None and not current.is_closed:
-            return current
-        attempt = self._new_attempt(reference, order, current, payment_method, return_url)
-        if not self._store.begin(attempt, lease=self._resolver.lease):
+        record = self.look(reference, order, page=False)
+        current = record.current if record else None
+        if current is not None and not current.is_over:
+            return record
+        self._check_open(record, order)
+        self._check_declines(reference, record)
+        if self._before_payment is not None and request is not None:
+            self._before_payment(reference, order, request)
+        paid = self._free(record)
+        if paid is not None:
+            return self._store.order(reference)
+        attempt = self._new_attempt(reference, order, record, choice)
+        if not self._store.begin(attempt, lease=self._resolver.lease, known=record is not None):
             # Another tab, click or worker was quicker: its attempt is the one that counts.
-            return self._store.current(reference) or attempt
+            return self._store.order(reference)
         self._announce(reference, order)
-        begun = self._resolver.reread(attempt)
-        self._resolver.ask(begun, is_first=True)
-        return self._resolver.reread(begun)
+        asked = self._resolver.ask(attempt, is_first=True)
+        return _with_new(record, asked)
+
+    def _check_open(self, record: OrderRecord | None, order: CheckoutOrder) -> None:
+        if record is not None and record.closed:
+            raise OrderClosedError("The shop has closed this order's checkout.")
+        if has_expired(record, order):
+            raise OrderClosedError("The order has expired.")
+        if order.is_free:
+            raise OrderClosedError("There is nothing to pay.")
+
+    def _check_declines(self, reference: str, record: OrderRecord | None) -> None:
+        wait = self.wait_after_declines(record)
+        if wait > 0:
+            logger.warning(
+                "Order %r was declined often: the next card is taken in %.0f s.", reference, wait
+            )
+            raise TooManyAttemptsError(
+                f"The order was declined often; another card is taken in {wait:.0f} seconds."
+            )
+
+    def wait_after_declines(self, record: OrderRecord | None) -> float:
+        """Return for how many seconds no other card is taken, after many declines."""
+        ages = _declines(record)
+        most = self.config.max_declines
+        if len(ages) < most:
+            return 0.0
+        pause: float = min(60.0 * 2 ** (len(ages) - most), DECLINES_WINDOW)
+        return max(0.0, pause - min(ages))
+
+    def tells_less(self, record: OrderRecord | None) -> bool:
+        """Tell whether so many cards were declined that the page says no more why."""
+        return len(_declines(record)) > 2
+
+    def _free(self, record: OrderRecord | None) -> Attempt | None:
+        """Cancel what former attempts left behind; return one that proves to be paid."""
+        for attempt in record.open if record else ():
+            ended = self._resolver.abandon(attempt, failure="canceled")
+            if ended.is_closed:
+                continue
+            if ended.is_over:
+                raise NotFreeYetError("The former payment could not be cancelled yet.")
+            return ended
+        return None
 
     def _announce(self, reference: str, order: CheckoutOrder) -> None:
         try:
@@ -183,26 +281,10 @@ class Checkout:
             logger.exception("A receiver of the signal checkout-started failed.")
 
     def _new_attempt(
-        self,
-        reference: str,
-        order: CheckoutOrder,
-        former: Attempt | None,
-        payment_method: str,
-        return_url: str,
+        self, reference: str, order: CheckoutOrder, record: OrderRecord | None, choice: Choice
     ) -> Attempt:
-        number = former.number + 1 if former else 1
-        if number > MAX_ATTEMPTS:
-            logger.error("Order %r was tried %d times: no more.", reference, former and number - 1)
-            raise TooManyAttemptsError
-        shop = self._store.shop_of(reference, default=self._shop)
-        request = creation(
-            order,
-            payment_method=payment_method,
-            return_url=return_url,
-            shop=shop,
-            reference=reference,
-            number=number,
-        )
+        number = record.count + 1 if record else 1
+        shop = record.shop if record else self._shop
         return Attempt(
             reference=reference,
             number=number,
@@ -211,7 +293,17 @@ class Checkout:
             money=order.amount,
             manual_capture=order.capture_method == "manual",
             state="asked",
-            request=request,
+            begun_at=time.time(),
+            expires_at=order.expires,
+            request=creation(
+                order,
+                payment_method=choice.payment_method,
+                return_url=choice.return_url,
+                shop=shop,
+                reference=reference,
+                number=number,
+                consent=choice.consent,
+            ),
         )
 
     @property
@@ -223,18 +315,81 @@ class Checkout:
             )
         return installation_id(self._app.secret_key, self.config.name)
 
-    def restart(self, reference: str, order: CheckoutOrder) -> Attempt | None:
+    def restart(self, reference: str, order: CheckoutOrder) -> OrderRecord | None:
         """Give up the open attempt, so that another card can be tried.
 
         If it turns out to be paid, it stays so and is what is returned.
         """
-        attempt = self._store.current(reference)
-        if attempt is not None and _is_unanswered(attempt):
-            return self._resolver.abandon(attempt, failure="restarted")
-        attempt = self.look(reference, order)
-        if attempt is None or attempt.state not in CANCELLABLE:
-            return attempt
-        return self._resolver.abandon(attempt, failure="restarted")
+        record = self._store.order(reference)
+        attempt = record.current if record else None
+        if record is not None and attempt is not None and _is_unanswered(attempt):
+            return _with_current(record, self._resolver.abandon(attempt, failure="restarted"))
+        record = self.look(reference, order, page=False)
+        attempt = record.current if record else None
+        if record is None or attempt is None or attempt.state not in CANCELLABLE:
+            return record
+        return _with_current(record, self._resolver.abandon(attempt, failure="restarted"))
+
+    # Ending
+
+    def close(self, reference: str) -> CheckoutState:
+        """Take no further payment for the order, and cancel what is open.
+
+        If an open payment proves to be paid, the state says so. What PaySafer can't be asked
+        about now is cancelled by the sweep.
+        """
+        self._store.close_order(reference, shop=self._shop)
+        record = self._store.order(reference)
+        if record is not None:
+            self._end_open(record, failure="closed")
+            self._store.end_sweep(reference)
+        return self.state(reference)
+
+    def _expire(self, record: OrderRecord, order: CheckoutOrder | None) -> OrderRecord:
+        if order is not None and order.expires is not None and order.expires != record.expires_at:
+            self._store.note_expiry(record.reference, shop=record.shop, expires_at=order.expires)
+        self._end_open(record, failure="expired")
+        self._store.expire_order(record)
+        return self._store.order(record.reference) or record
+
+    def _end_open(self, record: OrderRecord, *, failure: str) -> None:
+        for attempt in record.open:
+            # What is authorised waits for the shop's capture, and not for the customer.
+            if not attempt.is_authorised:
+                self._resolver.abandon(attempt, failure=failure)
+
+    def sweep(self, *, at_most: int = 50) -> int:
+        """End what has expired, or was closed while PaySafer could not be asked.
+
+        :returns: How many orders were looked at.
+        """
+        references = self._store.due(at_most=at_most)
+        for reference in references:
+            try:
+                self._sweep_one(reference)
+            except InboxUnavailableError:
+                raise
+            except Exception:
+                logger.exception("The checkout of order %r could not be ended", reference)
+                self._store.end_sweep(reference)
+        return len(references)
+
+    def _sweep_one(self, reference: str) -> None:
+        record = self._store.order(reference)
+        if record is None:
+            return
+        order = None if record.closed else self._order_anywhere(reference)
+        if record.closed or record.expired:
+            self._end_open(record, failure="closed")
+            self._store.end_sweep(reference)
+        elif has_expired(record, order):
+            self._expire(record, order)
+        elif order is not None and order.expires is not None:
+            self._store.note_expiry(reference, shop=record.shop, expires_at=order.expires)
+        else:
+            self._store.end_sweep(reference)
+
+    # Webhooks and handlers
 
     def note_event(self, event: Event) -> None:
         """Let a payment's webhook settle its attempt; harmless for all other events.
@@ -247,9 +402,20 @@ class Checkout:
             return
         payment = event.data
         if event.type == "payment.completed" and payment.status == "succeeded":
-            self._resolver.note(attempt, payment)
-        elif not attempt.is_final:
+            self._resolver.note(attempt, payment, at=event.created)
+            self._cancel_others(attempt)
+        elif event.type == "payment.refunded":
+            refunded = payment.get("amount_refunded")
+            if type(refunded) is int:
+                self._store.note_refund(attempt, payment["id"], refunded)
+        elif not attempt.is_final or attempt.state == "declined":
             self._store.note_payment_id(attempt, payment["id"])
+
+    def _cancel_others(self, paid: Attempt) -> None:
+        record = self._store.order(paid.reference)
+        for attempt in record.open if record else ():
+            if attempt.number != paid.number:
+                self._resolver.abandon(attempt, failure="canceled")
 
     def _is_about_payment(self, event: Event) -> bool:
         # A live payment settles nothing where test keys are, and the reverse.
@@ -269,34 +435,92 @@ class Checkout:
         attempt = self._store.current(reference)
         return attempt.payment_id if attempt else None
 
-    def order_for(self, event: Event) -> CheckoutOrder | None:
+    def order_for(self, event: Event, *, partial: bool = False) -> CheckoutOrder | None:
         """Return the order that a payment's event is about, if all three agree.
 
+        :param partial: Agree to a payment that was captured in part, too.
         :returns: None for an event that is not about a payment of this checkout.
         :raises OrderMismatchError: if order, payment and webhook don't agree.
+        :raises ConfigurationError: for an event of another account.
         """
-        reference = reference_of(event.data)
-        if reference is None or not event.type.startswith("payment."):
-            return None
+        self._check_account(event)
+        reference, payment_id = subject_of(event)
+        if reference is None or payment_id is None:
+            return self._order_of_local(event, reference)
         within = self._shop_connection() if self._shop_connection else None
-        attempt = self._store.current(reference, within=within)
-        if not self._is_ours(event, attempt):
+        record = self._store.order(reference, within=within)
+        if not self._is_ours(event, record):
             logger.info("Event %s is about the payment of another shop's order.", event.id)
             return None
-        return verified_order(event, self._order_anywhere(reference), attempt)
+        attempt = None
+        if record is not None:
+            attempt = self._store.attempt_of_payment(reference, payment_id, within=within)
+        found = self._order_anywhere(reference)
+        order = verified_order(event, found, record, attempt, partial=partial)
+        if event.type in FULFILLING:
+            shop = record.shop if record else self._shop
+            claimed = self._store.claim_payment(reference, payment_id, shop=shop, within=within)
+            refuse_second_payment(event, claimed)
+        return order
 
-    def _is_ours(self, event: Event, attempt: Attempt | None) -> bool:
-        mark = installation_of(event.data)
-        # No mark: a payment that the merchant's own code made with our reference.
-        return mark is None or mark in {attempt.shop if attempt else None, self._shop}
+    def _order_of_local(self, event: Event, reference: str | None) -> CheckoutOrder | None:
+        # checkout.expired is about an order and no payment.
+        if reference is None or not event.local:
+            return None
+        return self._order_anywhere(reference)
+
+    def _check_account(self, event: Event) -> None:
+        if event.account is not None and event.account != self.config.name:
+            raise ConfigurationError(
+                f"Event {event.id} came in for the account {event.account!r}, and the extension "
+                f"called {self.config.name!r} was asked about it. Ask the one of its own account."
+            )
+
+    def _is_ours(self, event: Event, record: OrderRecord | None) -> bool:
+        if event.local:
+            return True
+        found = installation_of(event.data)
+        # None: a payment that the merchant's own code made with our reference.
+        return found is None or found in {record.shop if record else None, self._shop}
 
     def _order_anywhere(self, reference: str) -> CheckoutOrder | None:
         # Handlers run outside requests, where the loader's url_for() would not work. Given
         # the webhook's address in every case, a loader can tell a handler from a customer.
-        address = f"{self.config.url_prefix}/webhook"
-        with self._app.test_request_context(address, method="POST"):
+        with made_up_request(self._app, f"{self.config.url_prefix}/webhook", method="POST"):
             return self.order(reference)
 
 
 def _is_unanswered(attempt: Attempt) -> bool:
     return attempt.state == "asked" and attempt.payment_id is None
+
+
+def _declines(record: OrderRecord | None) -> list[float]:
+    """Return how many seconds ago each decline of the last hour was begun."""
+    return [
+        attempt.age
+        for attempt in (record.attempts if record else ())
+        if attempt.age < DECLINES_WINDOW
+        and attempt.is_over
+        and attempt.state != "rejected"
+        and attempt.failure not in NO_CARD_TRIED
+    ]
+
+
+def _with_current(record: OrderRecord, attempt: Attempt) -> OrderRecord:
+    others = tuple(one for one in record.attempts if one.number != attempt.number)
+    return replace(record, attempts=(attempt, *others))
+
+
+def _with_new(record: OrderRecord | None, attempt: Attempt) -> OrderRecord:
+    if record is not None:
+        return replace(_with_current(record, attempt), count=attempt.number)
+    return OrderRecord(
+        reference=attempt.reference,
+        shop=attempt.shop,
+        count=attempt.number,
+        attempts=(attempt,),
+        closed=False,
+        expired=False,
+        expires_at=attempt.expires_at,
+        created_at=attempt.begun_at,
+    )

@@ -368,7 +368,8 @@ def _print_failures(state: AppState, rows: list[EventRow], handler: str | None) 
 @click.option("--json", "as_json", is_flag=True)
 @with_state
 def sweep(state: AppState, limit: int, as_json: bool) -> None:
-    """Handle what is due here and now: what a broker lost or a dead worker left."""
+    """Handle what is due here and now: what a broker lost, a dead worker left, or has expired."""
+    state.sweep_checkouts()
     handled = state.backlog.sweep(limit)
     done, failed = handled.count("done"), handled.count("failed")
     if as_json:

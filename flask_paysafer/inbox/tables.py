@@ -217,14 +217,31 @@ def _watermark(metadata: MetaData) -> Table:
 
 
 def _checkout(metadata: MetaData) -> Table:
+    account = Column("account", _exact(64), primary_key=True)
+    due_at = Column("due_at", BigInteger)
+    is_due = due_at.is_not(None)
     return Table(
         "paysafer_checkout",
         metadata,
-        Column("account", _exact(64), primary_key=True),
+        account,
         Column("reference", _exact(255), primary_key=True),
         Column("shop", _exact(64), nullable=False),
         Column("attempts", Integer, nullable=False),
         Column("created_at", BigInteger, nullable=False),
+        # The one payment that order_for has agreed to.
+        Column("payment_id", _exact(255)),
+        Column("closed_at", BigInteger),
+        # By the application's clock, as the order loader says it.
+        Column("expires_at", BigInteger),
+        Column("expired_at", BigInteger),
+        due_at,
+        Index(
+            "paysafer_checkout_due",
+            account,
+            due_at,
+            postgresql_where=is_due,
+            sqlite_where=is_due,
+        ),
     )
 
 
@@ -248,6 +265,11 @@ def _checkout_attempt(metadata: MetaData) -> Table:
         Column("begun_at", BigInteger, nullable=False),
         Column("due_at", BigInteger, nullable=False),
         Column("fence", Integer, nullable=False),
+        Column("updated_at", BigInteger),
+        # A worker is asking until then; due_at is when it may be asked about again.
+        Column("held_until", BigInteger),
+        Column("misses", Integer),
+        Column("refunded", BigInteger),
     )
 
 

@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..checkout import payments
-from ..checkout.resolver import PAUSE, AttemptResolver
+from ..checkout.resolver import LONGEST_PAUSE, AttemptResolver
 from ..idempotency import idempotency_key
 from ..inbox.attempts import Attempt
 from .correlation import PERIOD, SUBSCRIPTION, reference_of
@@ -68,6 +68,8 @@ class Charging:
             return pending
         if self._cards.is_removed(record.customer, record.payment_method):
             return Outcome("declined", period.attempts, "card_removed")
+        if not self._is_free(record, period):
+            return Outcome("unknown", period.attempts)
         attempt = self._new_attempt(record, period)
         if not self._attempts.begin(attempt, lease=self._resolver.lease):
             return Outcome("unknown", attempt.number)
@@ -75,18 +77,25 @@ class Charging:
         self._resolver.ask(begun, is_first=True)
         return self._outcome(self._resolver.reread(begun))
 
+    def _is_free(self, record: Record, period: PeriodRecord) -> bool:
+        # A declined payment can be confirmed once more: it is cancelled before the next try.
+        current = self._attempts.current(reference_of(record.reference, period.number))
+        if current is not None and current.state == "failed":
+            current = self._resolver.abandon(current, failure="canceled")
+        return current is None or current.is_closed
+
     def pending(self, record: Record, period: PeriodRecord) -> Outcome | None:
         """Return what became of an attempt that the period does not count yet, if there is one."""
         current = self._uncounted(record, period)
         if current is None:
             return None
-        return self._outcome(self._resolver.settle(current, early=PAUSE))
+        return self._outcome(self._resolver.settle(current, early=LONGEST_PAUSE))
 
     def _uncounted(self, record: Record, period: PeriodRecord) -> Attempt | None:
         reference = reference_of(record.reference, period.number)
         current = self._attempts.current(reference)
-        if current is None or not current.is_closed:
-            return None
+        if current is None or not current.is_over:
+            return current
         # Declines on the payment link's page, where the customer is, use up no retry.
         is_counted = current.number <= period.attempts or current.key != _key(
             current.shop, reference, current.number
@@ -98,7 +107,7 @@ class Charging:
         current = self._uncounted(record, period)
         if current is None:
             return None
-        if not current.is_final:
+        if not current.is_over and not current.is_final:
             current = self._resolver.abandon(current, failure="canceled")
         return self._outcome(current)
 
@@ -163,7 +172,7 @@ class Charging:
             # The bank wants the customer, who is not there: nothing may be left to confirm.
             ended = self._resolver.abandon(attempt, failure="authentication_required")
             return self._outcome(ended) if ended.is_final else Outcome("unknown", attempt.number)
-        if not attempt.is_closed:
+        if not attempt.is_over:
             return Outcome("unknown", attempt.number, attempt.state, attempt.payment_id)
         if attempt.state == "rejected" and attempt.failure == "unavailable":
             return Outcome("refused", attempt.number, attempt.failure)

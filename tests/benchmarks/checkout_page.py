@@ -16,6 +16,7 @@ from .findings import Finding, Goal
 from .measuring import Effort, interleave, repeated
 
 ORDER = CheckoutOrder(
+    reference="1234",
     amount=Money(15000, "aed"),
     description="Yirgacheffe, 1 kg",
     success_url="https://shop.example/orders/1234",

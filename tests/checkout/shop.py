@@ -55,7 +55,10 @@ class Shop:
         self.sandbox = sandbox
         self.orders = {
             "1234": CheckoutOrder(
-                amount=Money(15000, "aed"), success_url="/thanks", description="Coffee, 1 kg"
+                reference="1234",
+                amount=Money(15000, "aed"),
+                success_url="/thanks",
+                description="Coffee, 1 kg",
             )
         }
         self.transport = Edge(transport or sandbox.transport())
@@ -109,9 +112,10 @@ class Shop:
         return self.browser.post(page, data=hidden_fields(self.open(page).text) | fields)
 
     def pay(self, number: str = GOOD, **fields: str) -> TestResponse:
-        """Pay by card and follow to the page that tells what came of it."""
+        """Pay by card and follow, a second later, to the page that tells what came of it."""
         sent = self.send(token=self.token(number), **fields)
         assert sent.status_code == 303, sent.text
+        self.let_time_pass(1)
         return self.browser.get(sent.location)
 
     def paysafer_payment(self, token: str) -> None:
@@ -135,6 +139,7 @@ class Shop:
                 update(table).values(
                     begun_at=table.c.begun_at - int(seconds * 1000),
                     due_at=table.c.due_at - int(seconds * 1000),
+                    held_until=table.c.held_until - int(seconds * 1000),
                 )
             )
 
@@ -142,6 +147,7 @@ class Shop:
         """Pass or refuse the challenge, and return where the bank sends the browser."""
         url = self.attempt.next_url
         assert url is not None
+        self.let_time_pass(1)
         bank = httpx.Client(transport=self.sandbox.transport())
         return bank.post(url, data={"result": result}).headers["location"]
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask_wtf import CSRFProtect
@@ -39,7 +42,7 @@ def test_the_page_shows_the_order(shop: Shop) -> None:
 def test_the_answer_to_the_form_is_a_redirect_to_the_page_itself(shop: Shop) -> None:
     """Reloading then never pays, and a strict form-action is not left."""
     sent = shop.send(token=shop.token())
-    assert (sent.status_code, sent.location) == (303, f"{PAGE}?go=1")
+    assert (sent.status_code, sent.location) == (303, PAGE)
 
 
 def test_an_order_that_does_not_exist_is_not_found(shop: Shop) -> None:
@@ -48,16 +51,52 @@ def test_an_order_that_does_not_exist_is_not_found(shop: Shop) -> None:
     assert shop.browser.post("/paysafer/checkout/9999", data={"token": "x"}).status_code == 404
 
 
-@pytest.mark.parametrize("other_name", ["01", "1.0", "+1", "\N{ARABIC-INDIC DIGIT ONE}"])
-def test_an_order_that_says_its_reference_has_no_other_name(shop: Shop, other_name: str) -> None:
-    order = CheckoutOrder(amount=Money(500, "aed"), success_url="/thanks", reference=1)
-    shop.paysafer.order_loader(lambda reference: order if float(reference) == 1 else None)
-    assert shop.open("/paysafer/checkout/1").status_code == 200
-    assert shop.open(f"/paysafer/checkout/{other_name}").status_code == 404
-    assert shop.open(f"/paysafer/checkout/{other_name}/status").status_code == 404
-    fields = hidden_fields(shop.open("/paysafer/checkout/1").text) | {"token": shop.token()}
-    answer = shop.browser.post(f"/paysafer/checkout/{other_name}", data=fields)
-    assert (answer.status_code, shop.payments) == (404, [])
+def read(other_name: str) -> object:
+    """Find order 10, as Python and databases read numbers and UUIDs."""
+    for kind in (lambda text: int(text, 0), int, float, UUID):
+        try:
+            found = kind(other_name)
+        except ValueError:
+            continue
+        if found in (10, 10.0, UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")):
+            return 10 if found == 10 else found
+    return None
+
+
+@pytest.mark.parametrize(
+    ("reference", "other_names"),
+    [
+        ("10", ["010", "10.0", "+10", "1e1", "0xA", "0o12", "0b1010", "1_0", "١٠"]),
+        (
+            "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+            [
+                "6BA7B810-9DAD-11D1-80B4-00C04FD430C8",
+                "{6ba7b810-9dad-11d1-80b4-00c04fd430c8}",
+                "6ba7b8109dad11d180b400c04fd430c8",
+            ],
+        ),
+    ],
+)
+def test_an_order_has_one_name(shop: Shop, reference: str, other_names: list[str]) -> None:
+    """A loader whose database reads them all as the same order."""
+
+    def load(text: str) -> CheckoutOrder | None:
+        found = read(text)
+        return found and CheckoutOrder(
+            reference=found, amount=Money(500, "aed"), success_url="/thanks"
+        )
+
+    shop.paysafer.order_loader(load)
+    page = f"/paysafer/checkout/{reference}"
+    fields = hidden_fields(shop.open(page).text) | {"token": shop.token()}
+    for other_name in other_names:
+        assert load(other_name) is not None
+        assert shop.open(f"/paysafer/checkout/{other_name}").status_code == 404
+        assert shop.open(f"/paysafer/checkout/{other_name}/status").status_code == 404
+        answer = shop.browser.post(f"/paysafer/checkout/{other_name}", data=fields)
+        assert (answer.status_code, shop.payments) == (404, [])
+    assert shop.send(page, token=shop.token()).status_code == 303
+    assert len(shop.payments) == 1
 
 
 @pytest.mark.parametrize("reference", ["%00", "1234%00", "1234%0A", "1234%20", "9" * 256])
@@ -111,7 +150,7 @@ def test_a_decline_says_why_and_offers_another_try(shop: Shop, number: str, text
     assert TEXTS[text] in page.text
     assert "data-paysafer-form" in page.text
     assert shop.pay(GOOD).location == "/thanks"
-    assert [payment["status"] for payment in shop.payments] == ["failed", "succeeded"]
+    assert [payment["status"] for payment in shop.payments] == ["canceled", "succeeded"]
 
 
 def test_each_attempt_has_a_key_of_its_own(shop: Shop) -> None:
@@ -173,7 +212,7 @@ def test_a_request_forged_elsewhere_pays_nothing(shop: Shop) -> None:
     for fields in ({}, {"paysafer_csrf": ""}, {"paysafer_csrf": "ünknown"}):
         answer = shop.browser.post(PAGE, data={"token": shop.token(), **fields})
         assert answer.status_code == 400
-        assert TEXTS["expired_page"] in answer.text
+        assert TEXTS["no_cookies"] in answer.text or TEXTS["expired_page"] in answer.text
     assert shop.payments == []
 
 
@@ -254,6 +293,7 @@ def test_an_authorisation_that_was_given_up_frees_the_order(shop: Shop) -> None:
     shop.pay()
     with shop.app.app_context():
         shop.paysafer.client.payments.cancel(shop.payments[0]["id"])
+    shop.let_time_pass(1)
     page = shop.open()
     assert TEXTS["canceled"] in page.text
     assert shop.pay().location == "/thanks"
@@ -273,7 +313,7 @@ def test_passes_customer_and_metadata_on(shop: Shop) -> None:
 def test_a_saved_card_is_the_loaders_choice_not_the_browsers(shop: Shop) -> None:
     with shop.app.app_context():
         customer = shop.paysafer.client.customers.create(email="a@example.com").id
-    refused = shop.send(method="saved")
+    refused = shop.send(method="pm_card_mastercard")
     assert refused.status_code == 400
     shop.change_order(
         customer=customer,
@@ -281,7 +321,8 @@ def test_a_saved_card_is_the_loaders_choice_not_the_browsers(shop: Shop) -> None
         payment_method_label="Mastercard •••• 4444",
     )
     assert "Mastercard •••• 4444" in shop.open().text
-    sent = shop.send(method="saved", payment_method="pm_card_visa")
+    assert shop.send(method="pm_card_visa").status_code == 400
+    sent = shop.send(method="pm_card_mastercard", payment_method="pm_card_visa")
     assert shop.open(sent.location).location == "/thanks"
     [payment] = shop.payments
     assert payment["payment_method"] == "pm_card_mastercard"
@@ -312,7 +353,7 @@ def test_nothing_in_the_address_makes_an_order_look_paid(shop: Shop) -> None:
     "reference", ["a b", "قهوة", "100%", "a?b=c#d", "..;x", "4242424242424242", "a&b<c>\"'"]
 )
 def test_references_are_any_text_without_a_slash(shop: Shop, reference: str) -> None:
-    shop.orders[reference] = shop.orders["1234"]
+    shop.orders[reference] = replace(shop.orders["1234"], reference=reference)
     with shop.app.test_request_context():
         page = shop.app.jinja_env.globals["paysafer_checkout_url"](reference)  # type: ignore[operator]
     sent = shop.send(page, token=shop.token())
@@ -371,7 +412,8 @@ def test_nothing_on_the_page_is_inline_or_from_elsewhere(shop: Shop) -> None:
     assert "<style" not in page
     assert page.count("<script") == page.count('<script src="/paysafer/assets/')
     assert " onclick" not in page
-    assert "//" not in page.replace("http://127.0.0.1:4242/v1", "").replace("http://www.w3", "")
+    own = re.sub(r'integrity="[^"]+"', "", page).replace("http://127.0.0.1:4242/v1", "")
+    assert "//" not in own.replace("http://www.w3", "")
 
 
 def test_the_files_are_served_as_the_tags_promise(shop: Shop) -> None:
@@ -413,16 +455,6 @@ def test_a_database_that_is_down_is_no_payment(shop: Shop, tmp_path: Any) -> Non
     assert answer.headers["Retry-After"]
     assert shop.open(f"{PAGE}/status").status_code == 503
     assert shop.payments == []
-
-
-def test_too_many_tries_end(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flask_paysafer.checkout.service.MAX_ATTEMPTS", 2)
-    shop.pay(DECLINED)
-    shop.pay(DECLINED)
-    answer = shop.send(token=shop.token())
-    assert answer.status_code == 429
-    assert TEXTS["too_many"] in answer.text
-    assert len(shop.payments) == 2
 
 
 def test_status_tells_the_phase_and_no_more(shop: Shop) -> None:

@@ -98,7 +98,7 @@ def test_lost_and_stolen_cards_are_not_told_apart(bare_app: Flask) -> None:
     with bare_app.test_request_context():
         texts = Texts("en")
         told = {
-            notice_for(an_attempt(state="failed", failure=code), texts)
+            notice_for(an_attempt(state="failed", failure=code), texts).text
             for code in (
                 "generic_decline",
                 "lost_card",
@@ -126,10 +126,10 @@ def test_lost_and_stolen_cards_are_not_told_apart(bare_app: Flask) -> None:
 def test_every_other_reason_has_its_own_text(bare_app: Flask, code: str) -> None:
     with bare_app.test_request_context():
         attempt = an_attempt(state="failed", failure=code)
-        assert notice_for(attempt, Texts("en")) == catalogue("en")[code]
+        assert notice_for(attempt, Texts("en")).text == catalogue("en")[code]
 
 
 def test_says_nothing_about_what_the_customer_chose(bare_app: Flask) -> None:
     with bare_app.test_request_context():
         given_up = an_attempt(state="canceled", failure="restarted")
-        assert notice_for(given_up, Texts("en")) == ""
+        assert notice_for(given_up, Texts("en")).text == ""

@@ -45,7 +45,9 @@ class KitShop:
         """Register what a shop registers."""
         self.paysafer.on("payment.completed", name="fulfil")(self.handled.append)
         self.paysafer.order_loader(
-            lambda _: CheckoutOrder(amount=Money(15000, "aed"), success_url="/")
+            lambda reference: CheckoutOrder(
+                reference=reference, amount=Money(15000, "aed"), success_url="/"
+            )
         )
 
     def run(self, *arguments: str, answers: str | None = None) -> Result:

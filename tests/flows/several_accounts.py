@@ -59,7 +59,9 @@ class Company:
     def _open(self, name: str, account: PaySafer) -> None:
         currency = "eur" if name == "paysafer_eu" else "aed"
         account.order_loader(
-            lambda _: CheckoutOrder(amount=Money(15000, currency), success_url="/thanks")
+            lambda reference: CheckoutOrder(
+                reference=reference, amount=Money(15000, currency), success_url="/thanks"
+            )
         )
         account.on("payment.completed", name="fulfil")(
             lambda event: self.handled.append((name, event))

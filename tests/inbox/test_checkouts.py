@@ -181,6 +181,7 @@ def let_time_pass(store: CheckoutStore, *, seconds: float) -> None:
             .values(
                 begun_at=table.c.begun_at - int(seconds * 1000),
                 due_at=table.c.due_at - int(seconds * 1000),
+                held_until=table.c.held_until - int(seconds * 1000),
             )
         )
 

@@ -68,6 +68,7 @@ def load_order(reference: str) -> CheckoutOrder | None:
     if not reference.isdigit():
         return None
     return CheckoutOrder(
+        reference=reference,
         amount=Money.from_decimal(Decimal("150.00"), "aed"),
         description="Coffee, 1 kg",
         success_url=url_for("thanks"),

@@ -1,5 +1,6 @@
 /* Checkout of flask-paysafer. Card data goes from here to PaySafer and to nobody
-   else: the card inputs have no name, and the shop is sent the token alone. */
+   else: the card inputs have no name, and the shop is sent the token alone. They are emptied
+   once the token is made, when the page is left, and when it is come back to. */
 "use strict";
 (() => {
   const BRANDS = [
@@ -44,19 +45,30 @@
     return grouped(digits.slice(0, Math.max(...brand.lengths)), brand.groups);
   };
 
+  // "08 / 29" and "0829", and as autofill writes it: "2029-08", "202908", "29/08".
+  const parts = (text) => latin(text).split(/\D+/).filter(Boolean);
+  const isMonth = (text) => Number(text) >= 1 && Number(text) <= 12;
   const expiryOf = (text) => {
-    const parts = latin(text).split(/\D+/).filter(Boolean);
-    const glued = parts.length === 1 ? parts[0] : "";
-    const month = glued ? glued.slice(0, 2) : parts[0] || "";
-    const year = glued ? glued.slice(2) : parts[1] || "";
+    let [month = "", year = ""] = parts(text);
+    if (!year && month.length === 6 && /^20/.test(month) && isMonth(month.slice(4))) {
+      [year, month] = [month.slice(0, 4), month.slice(4)];
+    } else if (!year) {
+      [month, year] = [month.slice(0, 2), month.slice(2)];
+    } else if (month.length === 4 || (!isMonth(month) && month.length === 2 && isMonth(year))) {
+      [month, year] = [year, month];
+    }
     return { month: Number(month), year: year.length === 2 ? 2000 + Number(year) : Number(year), raw: year };
   };
 
   const expiryText = (text, deleting) => {
-    const [first, ...rest] = latin(text).split(/\D+/).filter(Boolean);
+    const [first, ...rest] = parts(text);
     if (!first) return "";
+    const whole = expiryOf(text);
+    const isFilled = /^20\d\d\D*\d{2}$/.test(latin(text).trim()) || (first.length === 2 && !isMonth(first) && rest[0]?.length === 2);
+    if (isFilled && isMonth(whole.month)) return String(whole.month).padStart(2, "0") + " / " + String(whole.year).slice(-2);
+    if (/^20\d{0,2}$/.test(first) && !rest.length && first.length !== 2) return first; // a year is being typed
     let digits = rest.length || /^\D*\d+\D/.test(latin(text)) ? first.padStart(2, "0").slice(0, 2) + rest.join("") : first;
-    if (/^[2-9]/.test(digits)) digits = "0" + digits;
+    if (/^[2-9]$/.test(digits)) digits = "0" + digits;
     digits = digits.replace(/^(\d\d)20(\d\d)$/, "$1$2").slice(0, 6);
     if (digits.length < 2 || (deleting && digits.length === 2)) return digits;
     return digits.slice(0, 2) + " / " + digits.slice(2);
@@ -85,14 +97,15 @@
       }
       this.button = form.querySelector("[data-paysafer-pay]");
       this.alert = form.querySelector("[data-paysafer-alert]");
+      this.brands = (form.dataset.brands || "").split(" ").filter(Boolean);
       this.busy = false;
       this.listen();
-      form.querySelector("[data-paysafer-noscript]").remove();
+      form.querySelector("[data-paysafer-noscript]")?.remove();
       for (const fieldset of form.querySelectorAll("fieldset")) fieldset.disabled = false;
       this.button.disabled = false;
       this.choose();
       // On a page of our own, why the last try failed is read out first.
-      if (!this.alert.hidden && form.closest(".paysafer-page")) this.alert.focus();
+      if (!this.alert.hidden && form.closest(".paysafer-page")) this.blame(form.dataset.wrong);
     }
 
     listen() {
@@ -128,7 +141,7 @@
     typedNumber() {
       rewrite(this.fields.number, numberText);
       const brand = this.brand();
-      const badge = this.form.querySelector("[data-paysafer-brand]");
+      const badge = this.form.querySelector("[data-paysafer-badge]");
       badge.textContent = brand.label;
       badge.dataset.paysaferBrand = brand.id;
       this.form.querySelector("[data-paysafer-cvc-hint]").textContent =
@@ -137,7 +150,7 @@
 
     // A saved card hides the fields of a new one.
     choose() {
-      this.saved = Boolean(this.form.querySelector("[name=method][value=saved]:checked"));
+      this.saved = Boolean(this.form.querySelector("[name=method]:checked")?.value);
       this.form.querySelector("[data-paysafer-card]").hidden = this.saved;
     }
 
@@ -150,8 +163,10 @@
 
     numberProblem(value) {
       const digits = digitsOf(value);
-      const right = brandOf(digits).lengths.includes(digits.length) && luhn(digits);
-      return right ? null : this.messages.number_invalid;
+      const brand = brandOf(digits);
+      if (!brand.lengths.includes(digits.length) || !luhn(digits)) return this.messages.number_invalid;
+      const taken = !this.brands.length || !brand.id || this.brands.includes(brand.id);
+      return taken ? null : this.messages.brand_refused;
     }
 
     expiryProblem(value) {
@@ -209,8 +224,62 @@
       this.setBusy(true);
       const token = this.saved ? "" : await this.token();
       if (token === null) return this.setBusy(false);
+      this.empty();
       this.form.elements.token.value = token;
-      HTMLFormElement.prototype.submit.call(this.form);
+      this.form.elements.page.value = location.pathname + location.search;
+      const answer = await this.send();
+      if (!answer) return HTMLFormElement.prototype.submit.call(this.form);
+      this.form.elements.token.value = "";
+      if (answer.next) return window.location.replace(new URL(answer.next, location.href).href);
+      this.restore();
+      this.setBusy(false);
+      this.tell(answer.notice || this.messages.unavailable);
+      this.blame(answer.field);
+    }
+
+    // Asks in the background, so that what was typed can stay after a decline. Where that is
+    // forbidden or fails, the form is posted: with the same token it is never charged twice.
+    async send() {
+      try {
+        const response = await fetch(this.form.action, {
+          method: "POST",
+          headers: { "X-PaySafer-Form": "1", Accept: "application/json" },
+          body: new URLSearchParams(new FormData(this.form)),
+          credentials: "same-origin",
+        });
+        const answer = await response.json();
+        return answer.next || answer.notice ? answer : null;
+      } catch {
+        return null;
+      }
+    }
+
+    // The number and expiry are kept in memory until the answer is there, the code is not.
+    empty() {
+      const { number, expiry } = this.fields;
+      const typed = { number: number?.value || "", expiry: expiry?.value || "" };
+      this.clear();
+      this.typed = typed;
+    }
+
+    restore() {
+      if (this.saved || !this.typed) return;
+      for (const [name, value] of Object.entries(this.typed)) if (this.fields[name]) this.fields[name].value = value;
+      this.typed = null;
+      this.typedNumber();
+    }
+
+    clear() {
+      this.typed = null;
+      for (const [name, input] of Object.entries(this.fields)) if (name !== "name") input.value = "";
+    }
+
+    // Marks the field that the bank did not like, or reads the message out.
+    blame(name) {
+      const input = name && !this.saved && this.fields[name];
+      if (!input) return this.alert.focus();
+      input.setAttribute("aria-invalid", "true");
+      input.focus();
     }
 
     async token() {
@@ -280,10 +349,19 @@
       document.addEventListener("securitypolicyviolation", (event) => {
         if (event.effectiveDirective === "connect-src") this.isForbidden = true;
       });
+      section.querySelector("[data-paysafer-again]")?.addEventListener("click", (event) => {
+        event.preventDefault();
+        this.again();
+      });
       section.querySelector("[data-paysafer-confirm]")?.addEventListener("click", () => this.confirm());
       if (section.dataset.next) this.go(section.dataset.next);
       else if (section.dataset.confirmNow) this.confirm();
       else this.later();
+    }
+
+    // The page is opened anew: the shop's own stays the shop's own.
+    again() {
+      window.location.replace(location.pathname + location.search);
     }
 
     // Replaces this page in the history, so that "back" does not bounce forward again.
@@ -298,16 +376,17 @@
 
     async poll() {
       clearTimeout(this.timer);
+      if (!this.section.isConnected) return; // Turbo or htmx has gone on to another page
       let response;
       try {
         response = await fetch(this.section.dataset.status, { cache: "no-store", credentials: "same-origin" });
       } catch {
-        if (this.isForbidden) return this.go(this.section.dataset.page);
+        if (this.isForbidden) return this.again();
         this.line.textContent = this.section.dataset.offline;
         return this.later();
       }
       const answer = response.ok ? await response.json().catch(() => ({})) : {};
-      if (answer.state && answer.state !== this.section.dataset.state) return this.go(this.section.dataset.page);
+      if (answer.state && answer.state !== this.section.dataset.state) return this.again();
       this.line.textContent = "";
       if (this.asked > 6) this.slow();
       this.later();
@@ -319,28 +398,86 @@
     }
 
     async confirm() {
-      const { payment, page } = this.section.dataset;
-      const body = { return_url: new URL(page, location.href).href };
+      const { payment } = this.section.dataset;
+      const body = { return_url: location.href.split("#")[0] };
       try {
         await ask(this.section.dataset, "/payments/" + encodeURIComponent(payment) + "/confirm", body);
       } catch {
         this.line.textContent = this.section.dataset.offline;
         return this.later();
       }
-      this.go(page);
+      this.again();
     }
   }
 
-  const start = () => {
-    // "go" holds for this one showing: the back button must not act once more.
-    if (document.querySelector(".paysafer-page") && location.search) history.replaceState(null, "", location.pathname);
-    for (const form of document.querySelectorAll("[data-paysafer-form]")) new Form(form);
-    for (const section of document.querySelectorAll("[data-paysafer-wait]")) new Wait(section);
-    const onward = document.querySelector("a[data-paysafer-continue]");
-    if (onward) window.location.replace(onward.href);
+  // Counts down to the moment at which the order expires.
+  class Countdown {
+    constructor(line) {
+      this.line = line;
+      this.end = Date.parse(line.dataset.paysaferExpires);
+      this.tick();
+    }
+
+    tick() {
+      const left = Math.ceil((this.end - Date.now()) / 1000);
+      if (!this.line.isConnected || left > 86400) return;
+      if (left <= 0) return window.location.replace(location.pathname + location.search);
+      const two = (number) => String(number).padStart(2, "0");
+      const hours = Math.floor(left / 3600);
+      const time = (hours ? hours + ":" : "") + two(Math.floor(left / 60) % 60) + ":" + two(left % 60);
+      this.line.textContent = this.line.dataset.text.replace("{time}", "\u2068" + time + "\u2069");
+      this.line.hidden = false;
+      setTimeout(() => this.tick(), 1000 - (Date.now() % 1000));
+    }
+  }
+
+  const forms = new Map();
+  const seen = new WeakSet();
+  const each = (selector, use) => {
+    for (const found of document.querySelectorAll(selector)) {
+      if (seen.has(found) || found.closest("[data-turbo-preview]")) continue;
+      seen.add(found);
+      use(found);
+    }
   };
+  const clearAll = () => forms.forEach((form) => form.clear());
+
+  const start = () => {
+    if (document.documentElement.hasAttribute("data-turbo-preview")) return;
+    each("[data-paysafer-form]", (form) => forms.set(form, new Form(form)));
+    each("[data-paysafer-wait]", (section) => new Wait(section));
+    each("[data-paysafer-expires]", (line) => new Countdown(line));
+    each("[data-paysafer-restart]", (form) =>
+      form.addEventListener("submit", () => (form.elements.page.value = location.pathname + location.search)),
+    );
+    each("a[data-paysafer-continue]", (onward) => window.location.replace(onward.href));
+    for (const [element, form] of forms) {
+      if (element.isConnected) continue;
+      form.clear();
+      forms.delete(element);
+    }
+  };
+
+  // Forms that arrive later, by Turbo Drive or htmx, are found too.
+  let planned = false;
+  const watch = () => {
+    start();
+    new MutationObserver(() => {
+      if (planned) return;
+      planned = true;
+      queueMicrotask(() => {
+        planned = false;
+        start();
+      });
+    }).observe(document.documentElement, { childList: true, subtree: true });
+  };
+  window.addEventListener("pagehide", clearAll);
+  document.addEventListener("turbo:before-cache", clearAll);
   // A page kept for the back button may show what is no longer true.
-  window.addEventListener("pageshow", (event) => event.persisted && window.location.reload());
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
-  else start();
+  window.addEventListener("pageshow", (event) => {
+    clearAll();
+    if (event.persisted && document.querySelector("[data-paysafer-form], [data-paysafer-wait]")) window.location.reload();
+  });
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", watch);
+  else watch();
 })();

@@ -38,8 +38,8 @@ GOOD: dict[str, Any] = {
 }
 
 
-def _order(_: str) -> CheckoutOrder:
-    return CheckoutOrder(amount=Money(15000, "aed"), success_url="/")
+def _order(reference: str) -> CheckoutOrder:
+    return CheckoutOrder(reference=reference, amount=Money(15000, "aed"), success_url="/")
 
 
 @dataclass
