@@ -17,7 +17,17 @@ from ..state import AppState
 from ..webhooks import runner as event_run
 from . import with_state
 from .arguments import AGE, MOMENT, as_ms, shown
-from .output import LOG, CommandError, heading, listed, print_facts, print_table, progress, say
+from .output import (
+    LOG,
+    CommandError,
+    counted,
+    heading,
+    listed,
+    print_facts,
+    print_table,
+    progress,
+    say,
+)
 
 Command = Callable[..., Any]
 
@@ -307,7 +317,7 @@ def _wanted_by(state: AppState, rows: list[EventRow], handler: str) -> list[Even
 
 def _question(rows: list[EventRow], handler: str | None, *, again: bool) -> str:
     done = sum(row.state == "done" for row in rows)
-    what = f"Replay {len(rows)} event{'s' if len(rows) != 1 else ''}"
+    what = f"Replay {counted(len(rows), 'event')}"
     if handler is not None:
         return f"{what} for the handler {handler}?"
     if done or again:

@@ -50,8 +50,16 @@ def say(
     if not lead and not indent:
         _print(Text("\n".join(map(clean, str(text).split("\n"))), style, overflow="fold"), err=err)
         return
+    margin, width = indent + len(lead), _console(err=err).width
+    longest = _longest_word(clean(line) for line in str(text).split("\n"))
+    if margin > 2 and width - margin < longest:
+        # A word would be broken that fits into a line of its own.
+        if lead.strip():
+            say(lead.rstrip(), style=style, err=err)
+        say(text, indent=2, err=err)
+        return
     grid = Table.grid()
-    grid.add_column(width=indent + len(lead), no_wrap=True)
+    grid.add_column(width=margin, no_wrap=True)
     grid.add_column(overflow="fold")
     first = Text(" " * indent).append(clean(lead), style)
     for line in str(text).split("\n"):
@@ -79,6 +87,11 @@ def listed(names: Sequence[str], *, most: int = 5) -> str:
     more = len(names) - most
     shown = [*names[:most], *([f"{more} more"] if more > 0 else [])]
     return ", ".join(shown)
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """Return a number and its noun."""
+    return f"{number} {one}" if number == 1 else f"{number} {several or one + 's'}"
 
 
 def heading(text: str) -> None:

@@ -21,7 +21,7 @@ from ..money import Money
 from ..state import AppState
 from . import with_state
 from .arguments import MOMENT
-from .output import CommandError, progress, say, say_cells
+from .output import CommandError, counted, progress, say, say_cells
 from .reconciliation import Apply, MissedChange, PaymentPages, Search, Seen
 
 _SLACK = 600
@@ -179,7 +179,7 @@ class Report:
 
     def end(self, *, applied: bool) -> None:
         """Print the totals."""
-        looked = f"{self.payments} payments looked at"
+        looked = f"{counted(self.payments, 'payment')} looked at"
         counts = ", ".join(f"{count} {outcome}" for outcome, count in self.outcomes.items())
         if self._as_json:
             totals = {"payments": self.payments, **self.outcomes}

@@ -14,6 +14,7 @@ from flask_paysafer.cli.output import print_facts, print_table, say, say_cells
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 WIDTHS = [40, 80, 140]
 ID = "evt_1NRv2H2eZvKYlo2CkMzPF4fS"
+URL = "http://127.0.0.1:5000/paysafer/webhook"
 OBJECT = "pay_1NRv2H2eZvKYlo2CkMzPF4fS"
 TITLES = ("RECEIVED", "STATE", "TYPE", "OBJECT", "FAILURES", "ID", "NOTE")
 ROW = ("2026-11-25 04:31:07 UTC", "failed", "payment.completed", OBJECT, 3, ID, "out of stock")
@@ -27,6 +28,7 @@ def print_everything(width: int) -> None:
     print_table(("STATE", "EVENTS"), [("done", 3), ("failed", 51)])
     print_facts({"Event": ID, "Verified with": "whsec_… (fingerprint 0a1b2c3d)"})
     say("عنوان طويل " * 20)
+    say(f"See {URL} for more.", lead="Hint: ", indent=9)
     say("x" * (3 * width))
 
 
@@ -51,7 +53,7 @@ def test_no_word_is_broken_that_fits(
     monkeypatch.setenv("COLUMNS", str(width))
     print_everything(width)
     words = set(STYLE.sub("", capsys.readouterr().out).split())
-    assert {ID, OBJECT, "payment.completed", "registered", "somebody", "FAILURES"} <= words
+    assert {ID, OBJECT, URL, "payment.completed", "registered", "somebody", "FAILURES"} <= words
 
 
 def test_what_is_piped_keeps_its_lines_whole_and_has_no_colour(

@@ -15,8 +15,8 @@ from ...errors import ConfigurationError
 from ...redaction import redact
 from ...state import AppState
 from .. import account_called, accounts_of, chosen_account
+from ..output import counted, say
 from ..output import heading as print_heading
-from ..output import say
 from .api import check_api, check_endpoints, check_secrets
 from .celery import check_celery
 from .checking import LEVELS, Check, CheckContext, Finding, Level, Result, error, examine
@@ -134,7 +134,11 @@ def _show_one(result: Result) -> None:
 
 def _totals(results: Sequence[Result]) -> str:
     counts = Counter(result.finding.level for result in results)
-    found = ", ".join(_counted(counts[level], level) for level in LEVELS if counts[level])
+    found = ", ".join(
+        counted(counts[level], level, "ok" if level == "ok" else "")
+        for level in LEVELS
+        if counts[level]
+    )
     is_well = not counts["error"] and not counts["warning"]
     return f"All is well: {found}." if is_well else f"{found}."
 
@@ -142,10 +146,6 @@ def _totals(results: Sequence[Result]) -> str:
 def _worst(results: Sequence[Result]) -> Level:
     levels = {result.finding.level for result in results} - {"note"}
     return next((level for level in LEVELS if level in levels), "ok")
-
-
-def _counted(count: int, level: str) -> str:
-    return f"{count} {level}" if count == 1 or level == "ok" else f"{count} {level}s"
 
 
 def json_of(results: Sequence[Result]) -> str:

@@ -14,6 +14,7 @@ from ...resources import WebhookEndpoint
 from ...webhooks.rotation import SecretUse, secret_uses
 from ..arguments import is_local
 from ..http import HTTPClient, ask_sandbox
+from ..output import counted
 from .checking import BOUND, CheckContext, Finding, error, note, ok, warning
 
 _FUTURE = 60
@@ -240,7 +241,7 @@ def _lost_deliveries(context: CheckContext) -> Iterator[Finding]:
     copied = f"Set {setting} to the secret that was shown when {ours[0].id} was registered, and "
     if refusals["400"]:
         yield error(
-            f"The last {_counted(refusals['400'], 'delivery', 'deliveries')} to {ours[0].url} "
+            f"The last {counted(refusals['400'], 'delivery', 'deliveries')} to {ours[0].url} "
             f"{'was' if refusals['400'] == 1 else 'were'} refused with 400: no secret in "
             f"{setting} verifies them.",
             reason="Paid orders are not fulfilled.",
@@ -264,7 +265,7 @@ def _lost_deliveries(context: CheckContext) -> Iterator[Finding]:
         )
     elif missing:
         yield error(
-            f"PaySafer has {_counted(missing, 'payment')} since {ours[0].id} was registered, and "
+            f"PaySafer has {counted(missing, 'payment')} since {ours[0].id} was registered, and "
             "no event of any of them was verified here.",
             reason="Deliveries are refused or do not arrive: paid orders are not fulfilled.",
             hint=f"If the address is reached (see above), the secret is another one's: {copied}"
@@ -314,10 +315,6 @@ def _payments_without_events(ours: list[WebhookEndpoint], context: CheckContext)
 def _wants_payments(endpoint: WebhookEndpoint) -> bool:
     wanted = endpoint.get("enabled_events") or ["*"]
     return any(kind == "*" or kind == "payment.created" for kind in wanted)
-
-
-def _counted(number: int, one: str, several: str = "") -> str:
-    return f"{number} {one}" if number == 1 else f"{number} {several or one + 's'}"
 
 
 def _judge_secret(use: SecretUse, context: CheckContext, *, some_in_use: bool) -> Finding:

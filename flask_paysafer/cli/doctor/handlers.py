@@ -11,7 +11,7 @@ from ...events import EVENT_TYPES, LOCAL_EVENT_TYPES
 from ...inbox.queries import EventFilter
 from ...inbox.records import State
 from ...webhooks.handlers import Handler
-from ..output import listed
+from ..output import counted, listed
 from .checking import CheckContext, Finding, error, note, ok, warning
 
 _FULFILLING = ("payment.completed", "checkout.paid")
@@ -109,9 +109,7 @@ def _failing(context: CheckContext) -> Iterator[Finding]:
 
 
 def _failure(handler: str, message: str, event_ids: list[str], *, is_final: bool) -> Finding:
-    count = len(event_ids)
-    events = "1 event" if count == 1 else f"{count} events"
-    what = f"{handler} has failed for {events}: {message:.200}"
+    what = f"{handler} has failed for {counted(len(event_ids), 'event')}: {message:.200}"
     if is_final:
         return error(
             what,
@@ -134,22 +132,20 @@ def _unfulfilled(context: CheckContext) -> Iterator[Finding]:
     ignored = [order for payment, order in orders.items() if states.get(payment) == "ignored"]
     if lost:
         yield error(
-            f"{_orders(lost)} paid, and no event of the payment came in: {listed(lost)}.",
+            f"{counted(len(lost), 'order is', 'orders are')} paid, and no event of the payment "
+            f"came in: {listed(lost)}.",
             reason="No handler has fulfilled what was paid.",
             hint="Run `flask paysafer reconcile --apply`; see the checks of the endpoint and of "
             "the secrets.",
         )
     if ignored:
         yield error(
-            f"{_orders(ignored)} paid, and no handler was there for it: {listed(ignored)}.",
+            f"{counted(len(ignored), 'order is', 'orders are')} paid, and no handler was there for "
+            f"it: {listed(ignored)}.",
             reason="No handler has fulfilled what was paid.",
             hint='Register a handler with @paysafer.on("payment.completed"), then `flask paysafer '
             "events replay --state ignored --type payment.completed`.",
         )
-
-
-def _orders(orders: list[str]) -> str:
-    return "1 order is" if len(orders) == 1 else f"{len(orders)} orders are"
 
 
 def _paid_orders(context: CheckContext) -> dict[str, str]:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, UnboundExecutionError
 from ...errors import HandlerTransactionError, InboxUnavailableError
 from ...inbox.merchant import current_session
 from ...inbox.queries import EventFilter
+from ..output import counted
 from .checking import CheckContext, Finding, error, note, ok, warning
 
 _WAITS_TOO_LONG = 600
@@ -127,7 +128,7 @@ def _backlog(context: CheckContext) -> Iterator[Finding]:
     quarantined = browser.counts()["quarantined"]
     if quarantined:
         yield note(
-            f"{quarantined} deliveries are in quarantine.",
+            f"{counted(quarantined, 'delivery is', 'deliveries are')} in quarantine.",
             hint="See `flask paysafer events list --state quarantined`.",
         )
     waited = browser.oldest_due()

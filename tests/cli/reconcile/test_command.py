@@ -68,7 +68,7 @@ def test_shows_what_was_missed_and_runs_nothing(shop: KitShop) -> None:
     assert result.exit_code == 3, result.output
     assert f"missed   payment.completed  {payment}" in result.output
     assert "AED 150.00" in result.output
-    assert "1 payments looked at: 2 missed." in result.output
+    assert "1 payment looked at: 2 missed." in result.output
     assert "Run the handlers for them with --apply." in result.output
     assert shop.handled == []
 
@@ -173,7 +173,7 @@ def test_looks_no_further_back_than_asked(shop: KitShop) -> None:
     since = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(wall - 3600))
     pay(shop)
 
-    assert "1 payments looked at" in shop.run("reconcile", "--since", since).output
+    assert "1 payment looked at" in shop.run("reconcile", "--since", since).output
 
 
 @pytest.mark.parametrize("since", ["48", "two days", "48h ago", ""])
