@@ -239,7 +239,8 @@ def _request(send: Send) -> httpx.Request:
         send.method,
         httpx.URL(send.url) if "?" in send.url else _parsed(send.url),
         headers=send.headers,
-        content=send.body,
+        # Not content=, which would go through all headers once more.
+        stream=httpx.ByteStream(send.body),
         extensions={"timeout": _TimeLeft(send.expires)},
     )
 
