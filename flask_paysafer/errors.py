@@ -66,7 +66,7 @@ __all__ = [
 ]
 
 Outcome = Literal["rejected", "not_sent", "unknown"]
-"""What is known of a call that failed.
+"""Whether a call that failed was carried out.
 
 ``"rejected"``: nothing happened. ``"not_sent"``: the request never left.
 ``"unknown"``: money may have moved; ask again with the SAME idempotency key.
@@ -92,7 +92,7 @@ class PaySaferError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
-        """What is wrong, for people."""
+        """The text for people."""
         self.type = type
         """PaySafer's error type, such as ``card_error``."""
         self.code = code
@@ -104,7 +104,7 @@ class PaySaferError(Exception):
         self.status = status
         """The HTTP status of the answer; None where none came."""
         self.request_id = request_id
-        """What PaySafer's support asks for: ``X-Request-Id`` or ``Request-Id``."""
+        """The request's id, which PaySafer's support asks for."""
         self.idempotency_key = idempotency_key
         """The key that every attempt of this call carried: ask again with it."""
         self.attempts = attempts

@@ -88,7 +88,7 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "dispute.created": _DISPUTE,
     "dispute.resolved": {**_DISPUTE, "status": "closed", "outcome": "won"},
 }
-"""What ``data`` holds, by the event's type."""
+"""The ``data`` of an example, by the event's type."""
 
 _ENVELOPE: dict[str, Any] = {"id": str, "created": int, "api_version": str}
 

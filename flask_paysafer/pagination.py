@@ -50,7 +50,7 @@ class CycleGuard:
 
 
 class _Page(Generic[T]):
-    """What both kinds of page have in common."""
+    """The common part of both kinds of page."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What each call of the API client takes, as types: ``def pay(**params: Unpack[CreatePayment])``.
+"""The parameters of the API client's calls, as types: ``def pay(**params: Unpack[CreatePayment])``.
 
 Each field is written once: its type for type checkers, its meaning for readers, and the
 check that it passes before anything is sent. None means that a parameter is not given.
@@ -225,7 +225,7 @@ def _card(name: str, value: object) -> dict[str, Any]:
 
 
 class CallOptions(TypedDict, total=False):
-    """What every call takes."""
+    """The options of every call."""
 
     idempotency_key: Annotated[str | None, _key]
     """PaySafer carries out calls with the same key once. POST and PATCH get a fresh key if
@@ -244,7 +244,7 @@ class CallOptions(TypedDict, total=False):
 
 
 class CreatePayment(CallOptions, total=False):
-    """What ``client.payments.create`` takes."""
+    """The parameters of ``client.payments.create``."""
 
     amount: Required[Annotated[int, _amount]]
     """Minor units: 15000 for AED 150.00."""
@@ -253,7 +253,7 @@ class CreatePayment(CallOptions, total=False):
     payment_method: Annotated[str | None, _identifier]
     """A payment method (``pm_…``) or an unused token (``tok_…``)."""
     description: Annotated[str | None, text]
-    """What the payment is for."""
+    """A description of the payment."""
     customer: Annotated[str | None, _identifier]
     """The id of a customer (``cus_…``)."""
     metadata: Annotated[Mapping[str, str] | None, _metadata]
@@ -275,14 +275,14 @@ class CreatePayment(CallOptions, total=False):
 
 
 class CapturePayment(CallOptions, total=False):
-    """What ``client.payments.capture`` takes beside the payment's id."""
+    """The parameters of ``client.payments.capture`` beside the payment\'s id."""
 
     amount: Annotated[int | None, _amount]
     """Minor units, at most the payment's amount. None: all of it."""
 
 
 class RefundPayment(CallOptions, total=False):
-    """What ``client.payments.refund`` takes beside the payment's id."""
+    """The parameters of ``client.payments.refund`` beside the payment\'s id."""
 
     amount: Annotated[int | None, _amount]
     """Minor units, at most what has not been given back. None: all of it."""
@@ -291,7 +291,7 @@ class RefundPayment(CallOptions, total=False):
 
 
 class ConfirmPayment(CallOptions, total=False):
-    """What ``client.payments.confirm`` takes beside the payment's id."""
+    """The parameters of ``client.payments.confirm`` beside the payment\'s id."""
 
     payment_method: Annotated[str | None, _identifier]
     """A payment method (``pm_…``) or an unused token (``tok_…``)."""
@@ -300,7 +300,7 @@ class ConfirmPayment(CallOptions, total=False):
 
 
 class UpdateCustomer(CallOptions, total=False):
-    """What ``client.customers.update`` takes beside the customer's id."""
+    """The parameters of ``client.customers.update`` beside the customer\'s id."""
 
     email: Annotated[str | None, text]
     """The customer's e-mail address."""
@@ -313,11 +313,11 @@ class UpdateCustomer(CallOptions, total=False):
 
 
 class CreateCustomer(UpdateCustomer, total=False):
-    """What ``client.customers.create`` takes."""
+    """The parameters of ``client.customers.create``."""
 
 
 class CreateWebhookEndpoint(CallOptions, total=False):
-    """What ``client.webhook_endpoints.create`` takes."""
+    """The parameters of ``client.webhook_endpoints.create``."""
 
     url: Required[Annotated[str, _url]]
     """The address that events are sent to."""
@@ -341,14 +341,14 @@ class Card(TypedDict, total=False):
 
 
 class CreateToken(CallOptions, total=False):
-    """What ``client.tokens.create`` takes."""
+    """The parameters of ``client.tokens.create``."""
 
     card: Required[Annotated[Card, _card]]
-    """The card that the token stands for."""
+    """The card that is to become a token."""
 
 
 class ListParameters(CallOptions, total=False):
-    """What every ``list`` takes."""
+    """The parameters of every ``list``."""
 
     limit: Annotated[int | None, _page_size]
     """Objects on a page, 1 to 100; PaySafer's default is 10."""

@@ -50,7 +50,7 @@ class Resource(dict[str, Any]):
         id: str
         """The object's id at PaySafer."""
         object: str
-        """What it is, such as ``payment``."""
+        """The kind of object, such as ``payment``."""
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -102,7 +102,7 @@ class Payment(Resource):
     __slots__ = ()
 
     amount: int
-    """What is to be paid, in minor units (fils for AED)."""
+    """The amount to be paid, in minor units (fils for AED)."""
     currency: str
     """ISO 4217 code in lower case."""
     status: str
@@ -116,19 +116,19 @@ class Payment(Resource):
     metadata: Resource
     """The merchant's own texts."""
     amount_received: int | None
-    """What has been captured, in minor units."""
+    """The amount captured so far, in minor units."""
     amount_refunded: int | None
-    """What has been given back, in minor units."""
+    """The amount refunded so far, in minor units."""
     capture_method: str | None
     """``automatic`` or ``manual``."""
     customer: str | None
     """The id of the customer."""
     description: str | None
-    """What the payment is for."""
+    """A description of the payment."""
     failure_reason: str | None
     """Why it failed."""
     next_action: Resource | None
-    """What the cardholder has to do: ``next_action.redirect_to_url.url`` leads there."""
+    """The step that the cardholder has to take: ``next_action.redirect_to_url.url`` leads there."""
     payment_method: str | None
     """The payment method or token it was paid with; a saved card's ``pm_…`` if it was kept."""
     payment_method_details: Resource | None
@@ -143,12 +143,12 @@ class Payment(Resource):
 
     @property
     def money_received(self) -> Money:
-        """What has been captured, with its currency."""
+        """The amount captured so far, with its currency."""
         return Money(self.amount_received or 0, self["currency"])
 
     @property
     def money_refunded(self) -> Money:
-        """What has been given back, with its currency."""
+        """The amount refunded so far, with its currency."""
         return Money(self.amount_refunded or 0, self["currency"])
 
 
@@ -267,13 +267,13 @@ class Dispute(Resource):
     payment: str
     """The id of the payment."""
     amount: int
-    """What is contested, in minor units."""
+    """The contested amount, in minor units."""
     currency: str
     """ISO 4217 code in lower case."""
     reason: str
-    """What the cardholder says."""
+    """The reason that the cardholder gave."""
     status: str
-    """Where it stands."""
+    """The state of the dispute, such as ``open`` or ``closed``."""
     created: int
     """Unix seconds."""
     livemode: bool

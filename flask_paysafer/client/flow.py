@@ -59,7 +59,7 @@ _FIRST_EPOCH = 1e9
 
 @dataclass(slots=True)
 class PreparedRequest:
-    """What every attempt of an operation sends beside its body."""
+    """The address and headers that every attempt of an operation sends."""
 
     url: str = field(repr=False)
     headers: list[tuple[str, str]] = field(repr=False)
@@ -361,7 +361,7 @@ def _reset_delay(value: str | None, profile: ApiProfile, *, now: float) -> float
 
 
 class RateLimit(NamedTuple):
-    """What the last response said of the rate limit."""
+    """The rate limit, as the last response described it."""
 
     limit: int
     """Requests that one window allows."""
@@ -372,7 +372,7 @@ class RateLimit(NamedTuple):
 
 
 class RateBudget:
-    """What is left of the rate limit, and an optional pace that stays under it.
+    """The rest of the rate limit, and an optional pace that stays under it.
 
     The headers count all processes of an account, so every client that paces itself by
     them stays under the limit together with the others.
@@ -413,7 +413,7 @@ class RateBudget:
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """What the last response said, or None before the first."""
+        """The rate limit of the last response, or None before the first."""
         if self._current is None:
             return None
         limit, remaining, reset = self._current

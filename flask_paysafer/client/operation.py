@@ -37,7 +37,7 @@ _KEYED = frozenset({"POST", "PATCH"})
 
 @dataclass(slots=True, repr=False)
 class Options:
-    """What one call asks for itself; None: as the client does."""
+    """The options of one call; None: the client's."""
 
     idempotency_key: str | None = None
     timeout: float | None = None
@@ -131,7 +131,7 @@ class Sleep(NamedTuple):
 
 @dataclass(slots=True)
 class Response:
-    """What PaySafer answered."""
+    """A complete response."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)

@@ -49,7 +49,7 @@ GRACE = 0.05
 which knows better what was under way."""
 
 _FAILURES = (httpx.RequestError, httpcore.ProtocolError, OSError)
-"""What transports raise when no response comes."""
+"""The errors of transports that mean that no complete response came."""
 
 # All libraries name them alike.
 _NEVER_SENT = frozenset(
