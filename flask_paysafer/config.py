@@ -108,6 +108,12 @@ class Config:
         """Whether the keys are live; None without keys."""
         return None if self.mode is None else self.mode == "live"
 
+    @property
+    def delivery_profile(self) -> ApiProfile:
+        """The profile with the signature scheme that counts, and the headers that go with it."""
+        scheme = self.signature_scheme
+        return self.profile.with_scheme(scheme) if isinstance(scheme, str) else self.profile
+
     def setting(self, suffix: str) -> str:
         """Return the full name of a setting, for messages: ``PAYSAFER_`` + ``suffix``."""
         return f"{self.name.upper()}_{suffix}"
@@ -153,6 +159,7 @@ def load_config(
 
 
 def _check_together(config: Config, *, testing: bool) -> None:
+    _check_secrets(config)
     names = (config.setting("SECRET_KEY"), config.setting("PUBLISHABLE_KEY"))
     keys.check_same_mode(config.secret_key, config.publishable_key, names=names)
     if testing and config.secret_key and keys.mode_of(config.secret_key) == "live":
@@ -227,6 +234,16 @@ def _items(value: object, setting: str) -> list[object]:
     if not items:
         raise ConfigurationError(f"{setting} is an empty list: give it an entry, or remove it.")
     return items
+
+
+def _check_secrets(config: Config) -> None:
+    for secret in config.webhook_secrets:
+        reason = signing.unusable_secret(secret, config.signature_scheme)
+        if reason is not None:
+            raise ConfigurationError(
+                f"{config.setting('WEBHOOK_SECRET')} can't be used: {reason}. Copy the signing "
+                "secret of the webhook endpoint again, or set another signature scheme."
+            )
 
 
 def _webhook_secrets(value: object, setting: str) -> tuple[str, ...]:

@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 
 import click
 
-from .. import signing
 from ..config import Config
 from ..errors import ConfigurationError, OverrideError, PaySaferError
 from ..event_examples import EXAMPLES, example_event, field_type, overridable
@@ -354,7 +353,7 @@ def _deliver_to(state: AppState, url: str, payload: bytes) -> Reply:
     address = webhook_url(state, url)
     headers = [
         ("Content-Type", "application/json"),
-        (signing.HEADER, sign(state.config, payload)),
+        *sign(state.config, payload).items(),
     ]
     reply = HTTPClient(address, timeout=_TIMEOUT).send("POST", headers, payload)
     if not reply.status:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..signing import HEADER as SIGNATURE_HEADER
+from ..profile import ApiProfile
 from .errors import STATUS_AND_TYPE
 from .fields import EVENT_TYPES
 from .idempotency import KEY_PATTERN
@@ -346,7 +346,7 @@ def _webhook(event_type: str) -> dict[str, Any]:
         "summary": f"Sent to the endpoints that want {event_type}",
         "parameters": [
             {
-                "name": SIGNATURE_HEADER,
+                "name": ApiProfile().headers.signature,
                 "in": "header",
                 "required": True,
                 "schema": {"type": "string"},

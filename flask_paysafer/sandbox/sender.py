@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from typing import Any, Literal, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from ..signing import HEADER, BodyScheme, TimestampedScheme
+from ..signing import get_scheme
 from .clock import VirtualClock
 from .store import Row, shown
 
@@ -152,10 +152,6 @@ def _exchange(
 
 SignWith = Literal["auto", "virtual", "wall"]
 SIGN_WITH: tuple[SignWith, ...] = ("auto", "virtual", "wall")
-_SCHEMES: dict[str, TimestampedScheme | BodyScheme] = {
-    "timestamped": TimestampedScheme(),
-    "body": BodyScheme(),
-}
 _NOTICEABLE_SECONDS = 60
 """How far apart two clocks must be before a shop minds."""
 
@@ -183,7 +179,7 @@ class Signer:
         self._sender = sender
         self._clock = clock
         self._wall = wall
-        self._scheme = _SCHEMES[scheme]
+        self._scheme = get_scheme(scheme)
         self._on_real_clocks: set[str] = set()
         self.sign_with = sign_with
 
@@ -223,11 +219,13 @@ class Signer:
     def request(self, event: Row, endpoint: Row, moment: float) -> WebhookRequest:
         """Return the delivery of ``event`` to ``endpoint`` as it is when signed at ``moment``."""
         body = json.dumps(shown(event)).encode()
-        signature = self._scheme.sign(body, endpoint["_secret"], timestamp=int(moment))
+        signed = self._scheme.sign(
+            body, endpoint["_secret"], timestamp=int(moment), message_id=event["id"]
+        )
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "PaySafer-Sandbox",
-            HEADER: signature,
+            **signed,
         }
         return WebhookRequest(endpoint["url"], headers, body)
 

@@ -7,7 +7,6 @@ passes through everything that a delivery passes through: hooks, signature, inbo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from flask import Flask
 from werkzeug.test import TestResponse
@@ -15,6 +14,7 @@ from werkzeug.test import TestResponse
 from .. import signing
 from ..config import Config
 from ..errors import ConfigurationError
+from .verification import message_id_of
 
 
 def deliver(
@@ -33,19 +33,22 @@ def deliver(
     :param signature: The whole header instead.
     :raises ConfigurationError: if it can't be signed; the message tells the cure.
     """
-    header = signature if signature is not None else sign(config, payload, timestamp=timestamp)
+    if signature is None:
+        headers = sign(config, payload, timestamp=timestamp)
+    else:
+        headers = {config.delivery_profile.headers.signature: signature}
     response: TestResponse = app.test_client().post(
         webhook_address(app, config),
         data=payload,
         content_type="application/json",
-        headers={signing.HEADER: header},
+        headers=headers,
         environ_overrides=_sender(config),
     )
     return response
 
 
-def sign(config: Config, payload: bytes, *, timestamp: float | None = None) -> str:
-    """Return the signature header for ``payload``, by the configured scheme and first secret.
+def sign(config: Config, payload: bytes, *, timestamp: float | None = None) -> dict[str, str]:
+    """Return the headers of a delivery, signed by the configured scheme and first secret.
 
     :raises ConfigurationError: without a secret, or for a merchant's scheme that can't sign.
     """
@@ -55,24 +58,19 @@ def sign(config: Config, payload: bytes, *, timestamp: float | None = None) -> s
             "to your endpoint's signing secret, which `flask paysafer endpoints create` and "
             "paysafer-sandbox print; a test can make one up, such as whsec_0123456789."
         )
-    moment = time.time() if timestamp is None else timestamp
-    return signer(config)(payload, config.webhook_secrets[0], timestamp=moment)
+    return sign_with(config, payload, config.webhook_secrets[0], timestamp=timestamp)
 
 
-def signer(config: Config) -> Callable[..., str]:
-    """Return the configured scheme's ``sign(payload, secret, *, timestamp)``.
+def sign_with(
+    config: Config, payload: bytes, secret: str, *, timestamp: float | None = None
+) -> dict[str, str]:
+    """Return the headers of a delivery, signed by the configured scheme and ``secret``.
 
     :raises ConfigurationError: for a merchant's scheme that can't sign.
     """
-    scheme = config.signature_scheme
-    chosen = signing.get_scheme(scheme) if isinstance(scheme, str) else scheme
-    sign: Callable[..., str] | None = getattr(chosen, "sign", None)
-    if sign is None:
-        raise ConfigurationError(
-            f"{config.setting('SIGNATURE_SCHEME')} is a scheme of your own that can't sign. Give "
-            "it a method sign(payload, secret, *, timestamp) that returns the header."
-        )
-    return sign
+    scheme = signing.get_scheme(config.signature_scheme, config.profile)
+    moment = time.time() if timestamp is None else timestamp
+    return scheme.sign(payload, secret, timestamp=moment, message_id=message_id_of(payload))
 
 
 def webhook_path(app: Flask, config: Config) -> str:

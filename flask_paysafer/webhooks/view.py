@@ -14,11 +14,13 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from flask import Blueprint, Flask, Request, Response, request, request_started
 from flask.blueprints import BlueprintSetupState
+from werkzeug.datastructures import Headers
 
 from .. import signals, signing
 from ..config import Config
@@ -34,6 +36,7 @@ from .validation import (
     received,
     retry_later,
 )
+from .verification import read_event
 
 if TYPE_CHECKING:
     from ..state import AppState
@@ -102,7 +105,11 @@ class WebhookView:
         self._config = state.config
         self._app = state.app
         self._validator = RequestValidator(state.config)
-        self._scheme = signing.get_scheme(state.config.signature_scheme)
+        profile = state.config.delivery_profile
+        self._profile = profile
+        self._signature_header = profile.headers.signature
+        self._tolerance = profile.covering(state.config.webhook_tolerance)
+        self._scheme = signing.get_scheme(state.config.signature_scheme, profile)
         self._labels = tuple(signing.fingerprint(one) for one in state.config.webhook_secrets)
         self._endpoint = ""
 
@@ -128,9 +135,9 @@ class WebhookView:
         rejection = self._rejection_of(current)
         if rejection is not None:
             return _respond(self.reject(rejection))
-        signature = current.headers.get(signing.HEADER)
         # Whole seconds like the signature's own: the same second is no age at all.
-        return _respond(self.receive(current.get_data(), signature, now=int(time.time())))
+        answer = self.receive(current.get_data(), current.headers, now=int(time.time()))
+        return _respond(answer)
 
     def answer_anyway(self, response: Response) -> Response:
         """Run the view if a ``before_request`` hook, such as a login wall, answered instead.
@@ -152,18 +159,18 @@ class WebhookView:
         rejection: Rejection | None = current.environ[_REJECTION]
         return rejection
 
-    def receive(self, body: bytes, signature: str | None, *, now: float) -> Answer:
+    def receive(self, body: bytes, headers: Headers | Mapping[str, str], *, now: float) -> Answer:
         """Verify, store and dispatch a delivery of ``body``; return the answer.
 
-        :param signature: The signature header as it came.
+        :param headers: The request's.
         :param now: Unix seconds.
         """
         try:
-            verified_with = self._verify(body, signature, now)
+            verified_with = self._verify(body, headers, now)
         except SignatureVerificationError as error:
             return self.reject(self._not_authentic(error))
         try:
-            return self._ingest(body, verified_with)
+            return self._ingest(body, headers, verified_with)
         except InboxUnavailableError as error:
             return self._unavailable(error)
 
@@ -179,23 +186,31 @@ class WebhookView:
         logger.error("A delivery could not be stored (503): %s", printable(str(error)))
         return retry_later(503, "The event could not be stored; deliver it again")
 
-    def _verify(self, body: bytes, signature: str | None, now: float) -> str:
-        secrets, tolerance = self._config.webhook_secrets, self._config.webhook_tolerance
-        index = self._scheme.verify(body, signature, secrets, now=now, tolerance=tolerance)
+    def _verify(self, body: bytes, headers: Headers | Mapping[str, str], now: float) -> str:
+        index = self._scheme.verify(
+            body,
+            headers.get(self._signature_header),
+            self._config.webhook_secrets,
+            now=now,
+            tolerance=self._tolerance,
+            headers=headers,
+        )
         return self._labels[index]
 
     def _not_authentic(self, error: SignatureVerificationError) -> Rejection:
         hint = _HINTS.get(error.code or "", "").format(
-            header=signing.HEADER,
+            header=self._signature_header,
             secret=self._config.setting("WEBHOOK_SECRET"),
             scheme=self._config.setting("SIGNATURE_SCHEME"),
             tolerance=self._config.setting("WEBHOOK_TOLERANCE"),
         )
         return Rejection(Answer(400, INVALID_SIGNATURE), error.message, hint)
 
-    def _ingest(self, body: bytes, verified_with: str) -> Answer:
+    def _ingest(
+        self, body: bytes, headers: Headers | Mapping[str, str], verified_with: str
+    ) -> Answer:
         try:
-            event = Event.from_json(body, self._config.profile)
+            event = read_event(body, self._profile, self._scheme.message_id(headers))
             ignored = self._reason_to_ignore(event)
             recorded = self._state.inbox.record(
                 event, body, verified_with=verified_with, ignored=ignored
@@ -311,8 +326,14 @@ def _warn_at_start(config: Config) -> None:
             "secret (whsec_…).",
             config.setting("WEBHOOK_SECRET"),
         )
-    if config.signature_scheme == "body":
+    if config.signature_scheme in ("body", "body-base64"):
         logger.warning(
-            '%s is "body": the time is not signed, so replays are stopped by the inbox only.',
-            config.setting("SIGNATURE_SCHEME"),
+            "The signature scheme is %r: the time is not signed, so replays are stopped by the "
+            "inbox only.",
+            config.signature_scheme,
+        )
+    if not config.profile.webhooks.resigned_on_retry:
+        logger.warning(
+            "webhooks.resigned_on_retry is false: a delivery is taken up to 35 hours after it was "
+            "signed, so a copy of it is refused by its event's id only."
         )

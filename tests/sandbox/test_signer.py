@@ -10,11 +10,12 @@ import pytest
 from flask_paysafer.errors import SignatureVerificationError
 from flask_paysafer.sandbox import Sandbox, WebhookRequest, WebhookResponse
 from flask_paysafer.sandbox.sender import SignWith
-from flask_paysafer.signing import HEADER, get_scheme
+from flask_paysafer.signing import get_scheme
 
 from .conftest import client_of
 from .shop import Shop
 
+HEADER = "PaySafer-Signature"
 INVALID = WebhookResponse(400, body="Invalid signature")
 DAY = 86400
 

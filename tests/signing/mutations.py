@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from flask_paysafer import signing
+from flask_paysafer import Webhook
 
 SECRET = "whsec_7Wq3nB8xZk2LmV5tRc9pYh4sDf6gJa1e"
 NOW = 1_709_472_000
 BODY = b'{"id":"evt_1","object":"event","type":"payment.completed","data":{"amount":15000}}'
-GENUINE = signing.TimestampedScheme().sign(BODY, SECRET, timestamp=NOW)
+GENUINE = Webhook.sign(BODY, SECRET, timestamp=NOW)
 PIECES = [
     "", ",", "=", "t", "v1", "v0", "t=", "v1=", ",t=1", ",v1=", "0", "f", "F", " ", "\n", "\x00",
     "\xe9", "\u0661", "\ud800", "-", "+", "1e9", "٣", "0x", f"t={NOW}", f"t={NOW + 1}",

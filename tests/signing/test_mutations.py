@@ -15,7 +15,7 @@ from .mutations import BODY, GENUINE, NOW, SECRET, damaged
 pytestmark = pytest.mark.slow
 
 RETIRED = "whsec_9fJkQ2mXv7Lr4TzPb6Nc8Wd3Hs5Gy1Ea"
-SCHEME = signing.TimestampedScheme()
+SCHEME = signing.get_scheme("timestamped")
 
 
 def _authentic(header: str) -> bool:

@@ -12,7 +12,7 @@ from flask import Blueprint, Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from flask_paysafer import signing
+from flask_paysafer import Webhook
 from flask_paysafer.config import load_config
 from flask_paysafer.events import Event
 from flask_paysafer.inbox.records import Recorded, State
@@ -37,7 +37,9 @@ class NotingInbox:
         self, event: Event, payload: bytes, *, verified_with: str | None, ignored: str | None = None
     ) -> Recorded:
         self._raise()
-        self.calls.append({"id": event.id, "verified_with": verified_with, "ignored": ignored})
+        self.calls.append(
+            {"id": event.id, "type": event.type, "verified_with": verified_with, "ignored": ignored}
+        )
         state: State = "ignored" if ignored else "pending"
         known = self.stored.setdefault(event.id, (payload, state))
         is_new = known[0] is payload
@@ -122,7 +124,7 @@ class Door:
         body = event_body() if body is None else body
         if signature is None:
             signature = sign(body, secret=secret, age=age)
-        headers = {signing.HEADER: signature, **request.pop("headers", {})}
+        headers = {"PaySafer-Signature": signature, **request.pop("headers", {})}
         request.setdefault("content_type", "application/json")
         return self.client.post(path, data=body, headers=headers, **request)
 
@@ -133,7 +135,7 @@ class Door:
 
 
 def sign(body: bytes, *, secret: str = SECRET, age: int = 0) -> str:
-    return signing.TimestampedScheme().sign(body, secret, timestamp=int(time.time()) - age)
+    return Webhook.sign(body, secret, timestamp=int(time.time()) - age)
 
 
 def event_body(

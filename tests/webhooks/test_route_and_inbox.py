@@ -39,7 +39,7 @@ class Shop:
 
     def deliver(self, body: bytes, *, secret: str = SECRET) -> TestResponse:
         signature = Webhook.sign(body, secret)
-        headers = {signing.HEADER: signature}
+        headers = {"PaySafer-Signature": signature}
         return self.app.test_client().post(
             PATH, data=body, headers=headers, content_type="application/json"
         )

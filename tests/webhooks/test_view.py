@@ -17,7 +17,6 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
 
-from flask_paysafer import signing
 from flask_paysafer.errors import InboxUnavailableError
 
 from .door_app import OLD_SECRET, PATH, SECRET, Door, event_body, sign
@@ -204,7 +203,7 @@ def test_a_chunked_body_of_exactly_the_limit_is_taken() -> None:
 
 def test_an_announced_length_over_the_limit_is_refused_though_the_body_is_chunked() -> None:
     door = Door(WEBHOOK_MAX_BYTES=LIMIT)
-    headers = {signing.HEADER: sign(event_body()), "Transfer-Encoding": "chunked"}
+    headers = {"PaySafer-Signature": sign(event_body()), "Transfer-Encoding": "chunked"}
     answer = door.client.post(PATH, data=b"x" * (LIMIT + 1), headers=headers)
     assert answer.status_code == 413
 
@@ -213,7 +212,7 @@ def deliver_chunked(door: Door, body: bytes, signature: str) -> Any:
     return door.client.post(
         PATH,
         input_stream=io.BytesIO(body),
-        headers={signing.HEADER: signature, "Transfer-Encoding": "chunked"},
+        headers={"PaySafer-Signature": signature, "Transfer-Encoding": "chunked"},
         content_type="application/json",
         environ_overrides={"wsgi.input_terminated": True},
     )
@@ -272,7 +271,7 @@ def test_no_answer_may_be_stored_or_guessed_at(status: int) -> None:
     door = Door(WEBHOOK_MAX_BYTES=LIMIT, WEBHOOK_SECRET=None if status == 503 else SECRET)
     method = "GET" if status == 405 else "POST"
     body = b"x" * (LIMIT + 1 if status == 413 else LIMIT)
-    headers = {signing.HEADER: sign(event_body())} if status == 200 else {}
+    headers = {"PaySafer-Signature": sign(event_body())} if status == 200 else {}
     body = event_body() if status == 200 else body
     response = door.client.open(PATH, method=method, data=body, headers=headers)
     assert response.status_code == status
@@ -289,7 +288,7 @@ def test_a_broken_stream_is_no_server_error(door: Door) -> None:
     response = door.client.post(
         PATH,
         input_stream=Broken(event_body()),
-        headers={signing.HEADER: sign(event_body()), "Transfer-Encoding": "chunked"},
+        headers={"PaySafer-Signature": sign(event_body()), "Transfer-Encoding": "chunked"},
         environ_overrides={"wsgi.input_terminated": True},
     )
     assert (response.status_code, response.text) == (400, "Invalid signature")
@@ -311,7 +310,7 @@ def test_a_body_that_ends_too_early_is_not_taken(
     response = door.client.post(
         PATH,
         input_stream=io.BytesIO(body[:-5]),
-        headers={signing.HEADER: sign(body)},
+        headers={"PaySafer-Signature": sign(body)},
         environ_overrides={"CONTENT_LENGTH": str(len(body))},
     )
     assert (response.status_code, response.text) == (400, "Invalid signature")
@@ -426,7 +425,7 @@ def test_works_below_an_application_root_and_behind_a_proxy() -> None:
     door = Door(app)
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1, x_prefix=1)  # type: ignore[method-assign]
     mounted = Client(DispatcherMiddleware(Flask("other"), {"/shop": app}))
-    headers = {signing.HEADER: sign(event_body()), "X-Forwarded-Prefix": "/pay"}
+    headers = {"PaySafer-Signature": sign(event_body()), "X-Forwarded-Prefix": "/pay"}
     for path in ("/shop" + PATH, "/shop" + PATH + "/"):
         assert mounted.post(path, data=event_body(), headers=headers).status_code == 200
     assert door.dispatcher.dispatched == ["evt_1", "evt_1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from typing import Any
@@ -9,8 +10,13 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_paysafer import signals, signing
-from flask_paysafer.errors import InboxUnavailableError, SignatureVerificationError
+from flask_paysafer import ApiProfile, Webhook, signals, signing
+from flask_paysafer.config import load_config
+from flask_paysafer.errors import (
+    ConfigurationError,
+    InboxUnavailableError,
+    SignatureVerificationError,
+)
 
 from .door_app import OLD_SECRET, PATH, SECRET, Door, event_body, sign
 
@@ -104,7 +110,8 @@ def test_no_header_can_forge_a_line_of_the_log(caplog: pytest.LogCaptureFixture)
         raise SignatureVerificationError(f"bad signature {signature}")
 
     door = Door(SIGNATURE_SCHEME=chatty)
-    door.view.receive(b"{}", "x\nERROR root: all is paid\r\x1b[2J\u2028" + "y" * 5000, now=0)
+    forged = "x\nERROR root: all is paid\r\x1b[2J\u2028" + "y" * 5000
+    door.view.receive(b"{}", {"PaySafer-Signature": forged}, now=0)
     message = caplog.records[-1].getMessage()
     assert message.isprintable()
     assert len(message) < 600
@@ -172,7 +179,7 @@ def test_a_complete_setup_warns_of_nothing(caplog: pytest.LogCaptureFixture) -> 
 def test_the_scheme_of_the_settings_is_the_one_that_is_used() -> None:
     door = Door(SIGNATURE_SCHEME="body")
     body = event_body()
-    signature = signing.BodyScheme().sign(body, SECRET, timestamp=0)
+    signature = Webhook.sign(body, SECRET, profile=ApiProfile().with_scheme("body"))
     assert door.deliver(body, signature=signature).status_code == 200
     assert door.deliver(body).status_code == 400
 
@@ -180,6 +187,58 @@ def test_the_scheme_of_the_settings_is_the_one_that_is_used() -> None:
 def test_the_tolerance_of_the_settings_is_the_one_that_is_used() -> None:
     door = Door(WEBHOOK_TOLERANCE=0)
     body, now = event_body(), int(time.time())
-    signature = signing.TimestampedScheme().sign(body, SECRET, timestamp=now)
-    assert door.view.receive(body, signature, now=now).status == 200
-    assert door.view.receive(body, signature, now=now + 1).status == 400
+    headers = Webhook.signed_headers(body, SECRET, timestamp=now)
+    assert door.view.receive(body, headers, now=now).status == 200
+    assert door.view.receive(body, headers, now=now + 1).status == 400
+
+
+class TestProfile:
+    """Deliveries of an account whose profile differs."""
+
+    def test_another_header_carries_the_signature(self) -> None:
+        profile = {"headers": {"signature": "X-Signed"}}
+        door, body = Door(API_PROFILE=profile), event_body()
+        assert door.deliver(body).status_code == 400
+        headers = Webhook.signed_headers(body, SECRET, profile=ApiProfile.from_mapping(profile))
+        assert door.deliver(body, signature="x", headers=headers).status_code == 200
+
+    def test_standard_webhooks_signs_two_more_headers(self) -> None:
+        profile = ApiProfile.from_mapping({"webhooks": {"scheme": "standard-webhooks"}})
+        door, body = Door(API_PROFILE=profile), event_body()
+        headers = Webhook.signed_headers(body, SECRET, profile=profile)
+        assert door.deliver(body, signature="", headers=headers).status_code == 200
+        del headers["webhook-id"]
+        assert door.deliver(body, signature="", headers=headers).status_code == 400
+
+    def test_an_event_of_another_id_than_its_headers_is_set_aside(self) -> None:
+        door, body = Door(SIGNATURE_SCHEME="standard-webhooks"), event_body()
+        scheme = signing.get_scheme("standard-webhooks")
+        headers = scheme.sign(body, SECRET, timestamp=int(time.time()), message_id="msg_1")
+        assert door.deliver(body, signature="", headers=headers).status_code == 400
+        assert len(door.inbox.quarantined) == 1
+
+    def test_types_are_stored_in_our_words(self) -> None:
+        profile = {
+            "events": {"charge.paid": "payment.completed"},
+            "webhooks": {"data": "data.object"},
+        }
+        door = Door(API_PROFILE=profile)
+        event = {**json.loads(event_body()), "type": "charge.paid"}
+        event["data"] = {"object": event["data"]}
+        assert door.deliver(json.dumps(event).encode()).status_code == 200
+        assert door.inbox.calls[0]["type"] == "payment.completed"
+
+    def test_deliveries_that_are_not_signed_anew_are_taken_for_35_hours(self) -> None:
+        door = Door(API_PROFILE={"webhooks": {"resigned_on_retry": False}})
+        body, now = event_body(), int(time.time())
+        headers = Webhook.signed_headers(body, SECRET, timestamp=now)
+        assert door.view.receive(body, headers, now=now + 35 * 3600).status == 200
+        assert door.view.receive(body, headers, now=now + 35 * 3600 + 1).status == 400
+
+    def test_a_secret_that_is_no_base64_is_refused_at_start_where_the_scheme_needs_it(self) -> None:
+        settings = {"PAYSAFER_SIGNATURE_SCHEME": "standard-webhooks"}
+        for secret in ("whsec_not-base64-", [SECRET, "whsec_not-base64-"]):
+            with pytest.raises(ConfigurationError) as caught:
+                load_config({**settings, "PAYSAFER_WEBHOOK_SECRET": secret}, {})
+            assert str(caught.value).startswith("PAYSAFER_WEBHOOK_SECRET can't be used: what it")
+            assert "not-base64-" not in str(caught.value)

@@ -18,7 +18,7 @@ from ... import signing
 from ...config import Config
 from ...errors import ConfigurationError
 from ...translation import event_in_their_words
-from ...webhooks.rehearsal import signer
+from ...webhooks.rehearsal import sign_with
 from ..http import Header, HTTPClient, Reply
 from .diagnosis import REWRITTEN, TOO_LARGE, TOO_NEW, TOO_OLD, Finding, explain
 
@@ -60,7 +60,7 @@ def rewritten(event: dict[str, Any]) -> bytes:
     return json.dumps(event, separators=(",", ":"), sort_keys=True).encode()
 
 
-FOREIGN_SECRET = "whsec_nobodyHasConfiguredThisSecret"  # noqa: S105 (an attacker's guess, no secret)
+FOREIGN_SECRET = "whsec_bm9ib2R5SGFzQ29uZmlndXJlZFRoaXM="  # noqa: S105 (an attacker's guess, no secret)
 
 
 class Runner:
@@ -80,14 +80,21 @@ class Runner:
         self._http = http
         self._run = secrets.token_hex(4)
         self._numbers = itertools.count(1)
-        self._sign = signer(config)
+        self._scheme = signing.get_scheme(config.signature_scheme, config.profile)
+        self._signature_header = config.delivery_profile.headers.signature
+        sign_with(config, b"{}", config.webhook_secrets[0])  # fails for a scheme that can't sign
         self.event_ids: list[str] = []
         self.bodies: list[bytes] = []
 
     @property
     def signs_time(self) -> bool:
         """Whether the scheme signs the time, so that a signature can be too old."""
-        return bool(self.config.signature_scheme == "timestamped")
+        return self._scheme.signs_time
+
+    @property
+    def tolerance(self) -> int:
+        """How old a signature may be, in seconds."""
+        return int(self.config.profile.covering(self.config.webhook_tolerance))
 
     def event(self, kind: str | None = None, *, age: int = 0, **changes: Any) -> dict[str, Any]:
         """Return a new event, made ``age`` seconds ago."""
@@ -100,29 +107,40 @@ class Runner:
         """Return a new event's bytes."""
         return written(self.event(kind, **changes))
 
-    def signature(self, body: bytes, *, secret: str | None = None, age: int = 0) -> str:
-        """Return the header for ``body``, signed ``age`` seconds ago."""
+    def signed(self, body: bytes, *, secret: str | None = None, age: int = 0) -> dict[str, str]:
+        """Return the headers of ``body``, signed ``age`` seconds ago."""
         key = self.config.webhook_secrets[0] if secret is None else secret
-        return self._sign(body, key, timestamp=int(time.time()) - age)
+        return sign_with(self.config, body, key, timestamp=int(time.time()) - age)
+
+    def signed_twice(self, body: bytes, other: str) -> dict[str, str]:
+        """Return the headers of ``body`` with the signature of another secret beside ours."""
+        name = self._signature_header
+        genuine, foreign = self.signed(body), self.signed(body, secret=other)[name]
+        added = f" {foreign}" if foreign.startswith("v1,") else f",{foreign.rpartition(',')[2]}"
+        return {**genuine, name: genuine[name] + added}
+
+    def with_signature(self, body: bytes, signature: str) -> dict[str, str]:
+        """Return the headers of ``body`` with ``signature`` in place of the genuine one."""
+        return {**self.signed(body), self._signature_header: signature}
 
     def deliver(
         self,
         body: bytes,
-        *signatures: str,
+        *signed: Mapping[str, str],
         method: str = "POST",
         chunked: bool = False,
         suffix: str = "",
         headers: Sequence[Header] = (("Content-Type", "application/json"),),
     ) -> Reply:
-        """POST ``body`` with the signature headers given, or with none."""
-        signed = [(signing.HEADER, signature) for signature in signatures]
+        """POST ``body`` with the headers of its signatures, or with none."""
+        given = [*headers, *(header for one in signed for header in one.items())]
         self.bodies.append(body)
-        return self._http.send(method, [*headers, *signed], body, chunked=chunked, suffix=suffix)
+        return self._http.send(method, given, body, chunked=chunked, suffix=suffix)
 
     def deliver_genuine(self, body: bytes | None = None, **request: Any) -> Reply:
         """POST ``body``, by default a new event, as PaySafer would."""
         body = self.body() if body is None else body
-        return self.deliver(body, self.signature(body), **request)
+        return self.deliver(body, self.signed(body), **request)
 
     def deliver_at_once(self, body: bytes, times: int) -> list[Reply]:
         """POST the same event ``times`` times at the same moment."""
@@ -220,48 +238,54 @@ def _accepts_rewritten_alone(runner: Runner) -> bool:
 
 def _tampered(runner: Runner) -> list[Reply]:
     body = runner.body()
-    return [runner.deliver(body.replace(b"exam", b"exon", 1), runner.signature(body))]
+    return [runner.deliver(body.replace(b"exam", b"exon", 1), runner.signed(body))]
 
 
 def _rewritten(runner: Runner) -> list[Reply]:
     event = runner.event()
-    return [runner.deliver(rewritten(event), runner.signature(written(event)))]
+    return [runner.deliver(rewritten(event), runner.signed(written(event)))]
 
 
 def _aged(age: Callable[[Runner], int]) -> Callable[[Runner], list[Reply]]:
     def send(runner: Runner) -> list[Reply]:
         body = runner.body()
-        return [runner.deliver(body, runner.signature(body, age=age(runner)))]
+        return [runner.deliver(body, runner.signed(body, age=age(runner)))]
 
     return send
 
 
 def _with_signature(*signatures: str) -> Callable[[Runner], list[Reply]]:
-    return lambda runner: [runner.deliver(runner.body(), signature) for signature in signatures]
+    def send(runner: Runner) -> list[Reply]:
+        bodies = [runner.body() for _ in signatures]
+        return [
+            runner.deliver(body, runner.with_signature(body, signature))
+            for body, signature in zip(bodies, signatures, strict=True)
+        ]
+
+    return send
 
 
 def _foreign(runner: Runner) -> list[Reply]:
     body = runner.body()
-    return [runner.deliver(body, runner.signature(body, secret=FOREIGN_SECRET))]
+    return [runner.deliver(body, runner.signed(body, secret=FOREIGN_SECRET))]
 
 
 def _every_secret(runner: Runner) -> list[Reply]:
     replies = []
     for secret in runner.config.webhook_secrets:
         body = runner.body()
-        replies.append(runner.deliver(body, runner.signature(body, secret=secret)))
+        replies.append(runner.deliver(body, runner.signed(body, secret=secret)))
     return replies
 
 
 def _rotating_sender(runner: Runner) -> list[Reply]:
     body = runner.body()
-    foreign = runner.signature(body, secret=FOREIGN_SECRET).rpartition("v1=")[2]
-    return [runner.deliver(body, f"{runner.signature(body)},v1={foreign}")]
+    return [runner.deliver(body, runner.signed_twice(body, FOREIGN_SECRET))]
 
 
 def _two_headers(runner: Runner) -> list[Reply]:
     body = runner.body()
-    return [runner.deliver(body, runner.signature(body), runner.signature(body))]
+    return [runner.deliver(body, runner.signed(body), runner.signed(body))]
 
 
 def _replayed(runner: Runner) -> list[Reply]:
@@ -361,7 +385,7 @@ CASES: tuple[Case, ...] = (
         "stale",
         "An attacker replays an old request",
         _REFUSED,
-        _aged(lambda e: e.config.webhook_tolerance + 30),
+        _aged(lambda e: e.tolerance + 30),
         _needs_time,
         {200: TOO_OLD},
     ),
