@@ -24,6 +24,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 COMMANDS = {
+    "checkouts": "checkouts",
     "doctor": "doctor",
     "endpoints": "endpoints",
     "events": "events",

@@ -17,6 +17,7 @@ from ...webhooks.rehearsal import webhook_address
 from ...webhooks.view import has_unheeded_proxy
 from ..arguments import is_local
 from ..http import HTTPClient, Reply
+from ..output import listed
 from .checking import BOUND, CheckContext, Finding, error, note, ok, warning
 
 _FORGED = {"PaySafer-Signature": f"t=1,v1={'0' * 64}"}
@@ -43,12 +44,12 @@ def _misrouted(context: CheckContext, where: str) -> Finding | None:
     if app.url_map.host_matching:
         endpoint = f"{context.config.name}.webhook"
         served = {rule.host or "" for rule in app.url_map.iter_rules(endpoint)}
-        if served == {""} or (host and host not in served):
+        if host and host not in served:
             return error(
-                f"{where} is not served for {host or 'any host'}: the app is made with "
-                "host_matching.",
-                reason=f"{_LOST} Routes without a host of their own are never found.",
-                hint=f'Name the host: PaySafer(app, host="{host or "shop.example"}").',
+                f"{where} is served for {listed(sorted(served))} alone, and not for {host}: the "
+                "app is made with host_matching.",
+                reason=_LOST,
+                hint=f'Name the host: PaySafer(app, host="{host}"), or set SERVER_NAME.',
             )
     trusted = app.config.get("TRUSTED_HOSTS")
     if trusted and host and not host_is_trusted(host, trusted):

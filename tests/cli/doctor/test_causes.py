@@ -111,11 +111,12 @@ def test_trusted_hosts_do_not_stop_the_doctor(folder: Path, hosts: list[str]) ->
     assert Shop(folder, TRUSTED_HOSTS=hosts).findings() == []
 
 
-def test_host_matching_without_a_host(folder: Path) -> None:
+def test_host_matching_with_another_host(folder: Path) -> None:
     app = Flask("shop", instance_path=str(folder), host_matching=True, static_folder=None)
-    level, what, hint = Shop(folder, app=app, SERVER_NAME="shop.example").the_finding()
+    shop = Shop(folder, app=app, SERVER_NAME="pay.example")
+    level, what, hint = shop.the_finding("--offline", "--url", "http://shop.example")
     assert level == "error"
-    assert "is not served for shop.example: the app is made with host_matching." in what
+    assert "is served for pay.example alone, and not for shop.example" in what
     assert 'PaySafer(app, host="shop.example")' in hint
 
 
