@@ -57,7 +57,7 @@ class PaySafer:
     :param db: The shop's Flask-SQLAlchemy or Flask-SQLAlchemy-Lite object. The
         inbox then lives in the shop's own database, and a handler's writes through
         ``db.session`` are committed together with the note that it is done:
-        exactly once, whatever dies.
+        exactly once, even if the process is killed.
     :param name: The account, where an app has several: ``"paysafer_eu"`` reads
         ``PAYSAFER_EU_…`` and has its own routes and its own part of the inbox.
     :param transport: An httpx transport for :attr:`client`, such as a proxy or a mock.
@@ -150,7 +150,7 @@ class PaySafer:
         that fails doesn't stop the others, and what is done is not done again.
 
         :param types: Exact types (``"payment.completed"``), ``"payment.*"``, or ``"*"``.
-        :param name: What the ledger knows it by; ``module.qualname`` by default. Keep
+        :param name: The name its executions are recorded under; ``module.qualname`` by default. Keep
             it when you rename the function, or events that are not done run it anew.
         :param unknown_ok: Accept a type that PaySafer does not document (yet).
         :param stale: ``"skip"`` skips an event older than one already handled for the
@@ -253,7 +253,7 @@ class PaySafer:
         return self._state.order_for(event, partial=partial)
 
     def checkout_state(self, reference: object) -> CheckoutState:
-        """Return where an order's checkout stands, from the database alone.
+        """Return the state of an order's checkout, from the database alone.
 
         PaySafer is not asked, so it is cheap enough for a list of orders, and may be some
         seconds behind what the customer sees.

@@ -1,8 +1,8 @@
 """The signals this extension sends, for code that observes.
 
 The sender is always the application; receivers are ``receiver(sender, event)``.
-A receiver of an event type's signal runs after the handlers, one by one, under
-the same ledger, by its name: one that is done is not run again. Blinker keeps
+Receivers of an event type's signal run one by one after the handlers. Each is recorded
+under its name, as a handler is, and does not run again once it is done. Blinker keeps
 receivers weakly and in no order, so work that must be done belongs in a handler
 (:meth:`flask_paysafer.PaySafer.on`).
 """
