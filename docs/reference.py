@@ -28,6 +28,7 @@ RETURNED_ONLY = ("client.services.", "pagination.", "resources.", "flask_paysafe
 
 AS_TEXT = {
     "CheckT",
+    "GateT",
     "HandlerT",
     "Hook",
     "LoaderT",

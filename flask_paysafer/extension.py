@@ -150,7 +150,7 @@ class PaySafer:
         that fails doesn't stop the others, and what is done is not done again.
 
         :param types: Exact types (``"payment.completed"``), ``"payment.*"``, or ``"*"``.
-        :param name: The name its executions are recorded under; ``module.qualname`` by default. Keep
+        :param name: Its executions are recorded under it; ``module.qualname`` by default. Keep
             it when you rename the function, or events that are not done run it anew.
         :param unknown_ok: Accept a type that PaySafer does not document (yet).
         :param stale: ``"skip"`` skips an event older than one already handled for the
