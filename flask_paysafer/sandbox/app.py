@@ -249,6 +249,26 @@ def _this_request() -> Request:
 
 
 _ANSWERS = {"pass": True, "refuse": False}
+_BANK_TEXTS = {
+    "en": {
+        "direction": "ltr",
+        "title": "Approve this payment?",
+        "explanation": "This page plays your bank. A shop asks for a payment with your card:",
+        "approve": "Approve",
+        "decline": "Decline",
+        "over": "There is nothing left to do here for this payment.",
+        "back": "Back to the shop",
+    },
+    "ar": {
+        "direction": "rtl",
+        "title": "هل توافق على هذه الدفعة؟",
+        "explanation": "تقوم هذه الصفحة بدور مصرفك. يطلب متجر دفعة من بطاقتك:",
+        "approve": "موافقة",
+        "decline": "رفض",
+        "over": "لم يبقَ ما تفعله هنا لهذه الدفعة.",
+        "back": "العودة إلى المتجر",
+    },
+}
 
 
 def challenge_pages(engine: Engine) -> Blueprint:
@@ -292,8 +312,11 @@ def _waits(payment: Row, challenge: str) -> bool:
 
 
 def _page(payment: Row, challenge: str) -> str:
+    language = request.accept_languages.best_match(list(_BANK_TEXTS), "en") or "en"
     return render_template(
         "challenge.html",
+        language=language,
+        text=_BANK_TEXTS[language],
         payment=payment,
         amount=Money(payment["amount"], payment["currency"]),
         waiting=_waits(payment, challenge),

@@ -212,6 +212,17 @@ _FAILURES = {
     429: "Too many requests",
     500: "PaySafer failed",
 }
+_TAGS = {
+    "Payments": "Charges to customers' payment methods",
+    "Customers": "People who pay, and whose cards can be saved",
+    "Webhook endpoints": "Addresses that events are delivered to",
+    "Tokens": "Cards that were typed into a form in a browser",
+    "Events": "What is delivered to webhook endpoints",
+}
+_SOURCES = {
+    "documented": "PaySafer documents this call.",
+    "assumed": "PaySafer does not document this call; it is what its pages imply.",
+}
 _ACTIONS = ("capture", "cancel", "refund", "confirm")
 _HEADERS = {
     "X-Request-Id": "Names this request",
@@ -231,11 +242,14 @@ def describe() -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "PaySafer, as its sandbox answers",
+            "title": "PaySafer",
             "version": API_VERSION,
-            "description": "Calls marked `x-paysafer-sandbox: assumed` are documented nowhere by "
-            "PaySafer; they are this sandbox's reading.",
+            "description": "The API as flask-paysafer's sandbox answers it. Calls marked "
+            "`x-paysafer-sandbox: assumed` are not in PaySafer's documentation.",
+            "contact": {"name": "flask-paysafer", "url": "https://flask-paysafer.readthedocs.io/"},
+            "license": {"name": "MIT", "identifier": "MIT"},
         },
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "servers": [{"url": "/v1"}, {"url": "https://api.paysafer.me/v1"}],
         "paths": paths,
         "webhooks": {event_type: {"post": _webhook(event_type)} for event_type in EVENT_TYPES},
@@ -262,6 +276,8 @@ def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.summary,
+        "description": f"{route.summary}. {_SOURCES[route.tag]}",
+        "tags": [_tag(route)],
         "x-paysafer-sandbox": route.tag,
         "security": _security(route),
         "parameters": _parameters(route),
@@ -273,6 +289,10 @@ def _operation(route: Route) -> dict[str, Any]:
             "content": {"application/json": {"schema": route.body.schema()}},
         }
     return operation
+
+
+def _tag(route: Route) -> str:
+    return route.path.split("/")[2].replace("-", " ").capitalize()
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:
@@ -344,6 +364,8 @@ def _webhook(event_type: str) -> dict[str, Any]:
     return {
         "operationId": f"on_{event_type.replace('.', '_')}",
         "summary": f"Sent to the endpoints that want {event_type}",
+        "description": "Signed; anything but a 2xx answer is a failed attempt and is retried.",
+        "tags": ["Events"],
         "parameters": [
             {
                 "name": ApiProfile().headers.signature,
@@ -356,5 +378,5 @@ def _webhook(event_type: str) -> dict[str, Any]:
             "required": True,
             "content": {"application/json": {"schema": event_schema(event_type)}},
         },
-        "responses": {"2XX": {"description": "Received; anything else is sent again later."}},
+        "responses": {"2XX": {"description": "Received; any other answer is retried later."}},
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -88,6 +89,7 @@ class Call:
     quota: Quota
     fault: Fault | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
 
 
 def finish(engine: Engine, call: Call, text: str, status: int) -> Response:
@@ -126,6 +128,8 @@ def _retry_after(engine: Engine, call: Call) -> int:
 def _log(engine: Engine, call: Call, text: str, status: int, headers: dict[str, str]) -> None:
     entry = call.entry
     entry.status = status
+    entry.error = json.loads(text)["error"]["code"] if status >= 400 else None
+    entry.milliseconds = round(1000 * (time.monotonic() - call.began))
     entry.fault = call.fault.kind if call.fault else None
     entry.keep(call.request.environ, _body_so_far(call.request), headers, text)
     engine.log.add(entry)

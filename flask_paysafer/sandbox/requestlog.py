@@ -35,6 +35,10 @@ class Logged:
     fault: str | None = None
     replayed: bool = False
     status: int | None = None
+    error: str | None = None
+    """The error's code."""
+    milliseconds: int | None = None
+    """How long the answer took, in real time."""
     route: str | None = None
     _sent: tuple[dict[str, str], str] = field(default=({}, ""), repr=False)
     _answered: tuple[dict[str, str], str] = field(default=({}, ""), repr=False)

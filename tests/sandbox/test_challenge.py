@@ -149,3 +149,26 @@ def test_page_stands_where_the_sandbox_is_served(client: httpx.Client, sandbox: 
         _, page = challenge(client)
         assert page.startswith(f"{served.url}/challenge/")
         assert httpx.get(page).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("header", "language", "direction", "button"),
+    [
+        ("ar-AE,ar;q=0.9,en;q=0.8", "ar", "rtl", "موافقة"),
+        ("en-GB", "en", "ltr", "Approve"),
+        ("fr", "en", "ltr", "Approve"),
+        ("", "en", "ltr", "Approve"),
+    ],
+)
+def test_page_speaks_the_customers_language(
+    client: httpx.Client,
+    browser: httpx.Client,
+    header: str,
+    language: str,
+    direction: str,
+    button: str,
+) -> None:
+    _, page = challenge(client)
+    html = browser.get(page, headers={"Accept-Language": header}).text
+    assert f'<html lang="{language}" dir="{direction}">' in html
+    assert f">{button}</button>" in html

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...money import Money
@@ -16,6 +15,7 @@ from ..store import Row, Tenant, shown
 KINDS = {
     "payment": "Payments",
     "customer": "Customers",
+    "payment_method": "Saved cards",
     "event": "Events",
     "delivery": "Deliveries",
     "dispute": "Disputes",
@@ -25,8 +25,10 @@ KINDS = {
 }
 """What can be listed, and what the page calls it."""
 
-MOST_ROWS = 100
-"""How many rows a list shows; a search finds the others."""
+ROWS = 50
+"""How many rows a page of a list shows."""
+FILTERS = ("status", "endpoint", "account", "mode")
+"""What a list can be filtered by, beside the search."""
 _LEFT_OUT = {"request", "response"}
 
 
@@ -40,34 +42,94 @@ def counts(engine: Engine) -> dict[str, int]:
     return {**stored, "request": len(engine.log.listed())}
 
 
-def listing(engine: Engine, kind: str, search: str) -> dict[str, Any]:
-    """Return the newest rows of a kind in which ``search`` occurs.
+def listing(
+    engine: Engine, kind: str, search: str, filters: Mapping[str, str], page: int
+) -> dict[str, Any]:
+    """Return one page of a kind's rows, newest first.
 
-    :raises ApiError: 404 for a kind that there is not.
+    :param search: Words that must all occur in a row.
+    :param filters: Values of :data:`FILTERS` that a row must have.
+    :param page: From 1; one that is too high is the last.
+    :raises ApiError: 404 for an unknown kind.
     """
     if kind not in KINDS:
         raise ApiError("resource_missing", f"No such kind: {kind[:100]}")
     words = search.lower().split()
-    found = (row for row in _newest_first(engine, kind) if _has(row, words))
-    rows = [_short(row) for row in islice(found, MOST_ROWS)]
-    return {"kind": kind, "rows": rows, "has_more": next(found, None) is not None}
+    choices: dict[str, set[str]] = {name: set() for name in FILTERS}
+    found = []
+    for row in _newest_first(engine, kind):
+        facets = _facets(kind, row)
+        for name, value in facets.items():
+            choices[name].add(value)
+        if _fits(facets, filters) and _has(row, words):
+            found.append(row)
+    pages = max(1, -(-len(found) // ROWS))
+    page = min(max(page, 1), pages)
+    return {
+        "kind": kind,
+        "rows": [_short(row) for row in found[(page - 1) * ROWS : page * ROWS]],
+        "total": len(found),
+        "page": page,
+        "pages": pages,
+        "first": (page - 1) * ROWS + 1,
+        "choices": {name: sorted(values) for name, values in choices.items()},
+    }
 
 
 def _newest_first(engine: Engine, kind: str) -> Iterator[dict[str, Any]]:
     if kind == "request":
-        yield from reversed(engine.log.listed())
+        for entry in reversed(engine.log.listed()):
+            yield {**entry, "state": _state("request", entry)}
     for tenant, row in reversed(engine.store.rows(kind)):
         yield described(tenant, row)
 
 
+def _facets(kind: str, row: dict[str, Any]) -> dict[str, str]:
+    """Return what a row can be filtered by."""
+    found = {
+        "status": row["type"] if kind == "event" else row["state"],
+        "endpoint": row.get("url") if kind == "delivery" else None,
+        "account": row["account"],
+        "mode": row["mode"],
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _fits(facets: Mapping[str, str], filters: Mapping[str, str]) -> bool:
+    return all(facets.get(name) == value for name, value in filters.items())
+
+
 def described(tenant: Tenant, row: Row) -> dict[str, Any]:
-    """Return a row with whose it is, its amount as people write it, and an open dispute."""
+    """Return a row with its account, its state in one word, and amounts as people write them."""
     described = {**shown(row), "account": tenant.account, "mode": tenant.mode}
+    described["state"] = _state(row.get("object", ""), row)
     if "amount" in row:
-        described["money"] = money(row["amount"], row["currency"])
-    if row.get("_open_dispute"):
-        described["disputed"] = True
+        names = ("amount", "amount_received", "amount_refunded")
+        described["amounts"] = {
+            name: money(row[name], row["currency"]) for name in names if name in row
+        }
+        described["money"] = described["amounts"]["amount"]
+    if row.get("amount_received"):
+        left = row["amount_received"] - row["amount_refunded"]
+        described["refundable"] = money(left, row["currency"])
     return described
+
+
+def _state(kind: str, row: Row) -> str:
+    """Return the one word that the whole dashboard has for a row's state."""
+    if kind == "request":
+        return "no answer" if row["status"] is None else str(row["status"])
+    if kind == "dispute":
+        return str(row["outcome"] or row["status"])
+    state = str(row.get("status", ""))
+    if row.get("_open_dispute"):
+        state = "disputed"
+    elif row.get("amount_refunded"):
+        whole = row["amount_refunded"] == row["amount_received"]
+        state = "refunded" if whole else "partly refunded"
+    elif kind == "delivery" and state == "pending" and row["attempts"]:
+        state = "retrying"
+    return state.replace("_", " ")
 
 
 def money(amount: int, currency: str) -> str:
@@ -109,7 +171,7 @@ def detail(engine: Engine, row_id: str) -> dict[str, Any] | None:
     """Return all about one object or request; None if it is gone."""
     logged = next((entry for entry in engine.log.listed() if entry["id"] == row_id), None)
     if logged is not None:
-        return {"kind": "request", "object": logged}
+        return {"kind": "request", "object": {**logged, "state": _state("request", logged)}}
     found = find(engine, row_id)
     if found is None:
         return None
@@ -159,6 +221,7 @@ def _related(engine: Engine, kind: str, tenant: Tenant, row: Row) -> dict[str, A
         "deliveries": those("delivery", "event", *(event["id"] for event in events)),
         "disputes": those("dispute", "payment", row_id),
         "payments": those("payment", "customer", row_id),
+        "cards": those("payment_method", "customer", row_id),
         "requests": _requests_of(engine, row_id),
     }
 
@@ -176,7 +239,4 @@ def _requests_of(engine: Engine, row_id: str) -> list[dict[str, Any]]:
         for entry in engine.log.listed()
         if row_id in entry["path"] or json.dumps(row_id) in entry["response"].get("body", "")
     ]
-    return [
-        {name: value for name, value in entry.items() if name not in {"request", "response"}}
-        for entry in about[-_RELATED:]
-    ]
+    return [{**_short(entry), "state": _state("request", entry)} for entry in about[-_RELATED:]]

@@ -15,16 +15,18 @@ from typing import Any
 from flask import Blueprint, Flask, Response, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 
-from ..control import Control, require_loopback
+from ...money import CURRENCIES, Money
+from ..control import TEST_ACCOUNT, Control, require_loopback
 from ..engine import Engine
 from ..errors import ApiError, invalid
 from ..fields import CANCEL_PAYMENT, CAPTURE_PAYMENT, CREATE_ENDPOINT, REFUND_PAYMENT, Record, Text
 from ..payments import cancel_payment, capture_payment, refund_payment
 from ..pipeline import read_body, read_json
 from ..resources import Account, Result, create_endpoint, delete_endpoint
+from ..scenarios import TRIGGER
 from ..store import Tenant, is_account
 from .copies import as_text
-from .lists import KINDS, counts, detail, find, listing
+from .lists import FILTERS, KINDS, counts, detail, find, listing
 
 _CHANGES: dict[str, tuple[Record, Callable[[Account, str, dict[str, Any]], Result]]] = {
     "capture": (CAPTURE_PAYMENT, capture_payment),
@@ -34,8 +36,15 @@ _CHANGES: dict[str, tuple[Record, Callable[[Account, str, dict[str, Any]], Resul
 _ENDPOINT = Record({**CREATE_ENDPOINT.fields, "account": Text(255)}, required=("url", "account"))
 
 
-def add_routes(pages: Blueprint, engine: Engine, read: Callable[[], Any]) -> None:
-    """Add the buttons' routes; ``read`` returns the request's JSON."""
+def _add_actions(pages: Blueprint, control: Control) -> None:
+    engine = control.engine
+
+    def read() -> Any:
+        return read_json(read_body(request))
+
+    @pages.post("/_sandbox/dashboard/trigger")
+    def trigger() -> ResponseReturnValue:
+        return _trigger(control, read())
 
     @pages.post("/_sandbox/dashboard/payments/<row_id>/<any(capture, cancel, refund):verb>")
     def change_payment(row_id: str, verb: str) -> ResponseReturnValue:
@@ -56,10 +65,37 @@ def _change(engine: Engine, row_id: str, verb: str, given: Any) -> dict[str, Any
     fields, operation = _CHANGES[verb]
     with engine.store.transaction():
         account = engine.account(_tenant_of(engine, "payment", row_id))
-        checked = fields.check(given)
+        payment = account.find("payment", row_id)
+        checked = fields.check(_in_minor_units(given, payment["currency"]))
         answer = operation(account, row_id, checked).body
     engine.log_step(f"paysafer_client.payments.{verb}", row_id, **checked)
     return answer
+
+
+def _in_minor_units(given: Any, currency: str) -> Any:
+    """Return a request whose amount was written as people write it, such as "12.50"."""
+    if not isinstance(given, dict) or not isinstance(given.get("amount"), str):
+        return given
+    try:
+        amount = Money.from_decimal(given["amount"].strip().replace(",", ""), currency).amount
+    except ValueError:
+        raise invalid(
+            "amount", f"write it like {Money(1250, currency)}, without the currency."
+        ) from None
+    return {**given, "amount": amount}
+
+
+def _trigger(control: Control, given: Any) -> dict[str, Any]:
+    engine = control.engine
+    currency = "aed"
+    if isinstance(given, dict):
+        found = find(engine, str(given.get("payment")))
+        data = given.get("data")
+        if found is not None:
+            currency = found[2].get("currency", currency)
+        elif isinstance(data, dict) and data.get("currency") in CURRENCIES:
+            currency = data["currency"]
+    return control.trigger(**TRIGGER.check(_in_minor_units(given, currency)))
 
 
 def _tenant_of(engine: Engine, kind: str, row_id: str) -> Tenant:
@@ -95,7 +131,7 @@ def add_dashboard_routes(app: Flask, control: Control) -> None:
     pages.add_url_rule("/", "page", lambda: render_template("dashboard.html", kinds=KINDS))
     _add_feed(pages, control)
     _add_copies(pages, control)
-    add_routes(pages, control.engine, lambda: read_json(read_body(request)))
+    _add_actions(pages, control)
     app.register_blueprint(pages)
 
 
@@ -118,15 +154,39 @@ def _add_feed(pages: Blueprint, control: Control) -> None:
         with engine.store.changed:
             state: dict[str, Any] = {
                 "counts": counts(engine),
-                "list": listing(engine, kind, request.args.get("q", "")),
+                "list": listing(
+                    engine,
+                    kind,
+                    request.args.get("q", ""),
+                    {name: request.args[name] for name in FILTERS if request.args.get(name)},
+                    request.args.get("page", 1, int),
+                ),
                 "detail": detail(engine, chosen) if chosen else None,
                 "faults": engine.faults.listed(),
                 "settings": control.settings(),
+                "shop": _shop_settings(engine),
                 "accounts": [tenant._asdict() for tenant in engine.store.tenants()],
                 "next_delivery": engine.deliveries.next_due(),
             }
             clock = control.clock()
         return _unless_known(state, clock)
+
+
+def _shop_settings(engine: Engine) -> dict[str, str]:
+    """Return the settings of a shop for this sandbox: of the account that has an endpoint."""
+    tenants = [tenant for tenant in engine.store.tenants() if tenant.mode == "test"]
+    registered = [
+        (tenant, row)
+        for tenant in tenants
+        for row in engine.store.table("webhook_endpoint", tenant).rows.values()
+    ]
+    tenant = registered[0][0] if registered else next(iter(tenants), Tenant(TEST_ACCOUNT, "test"))
+    return {
+        "PAYSAFER_API_BASE": f"{request.host_url}v1",
+        "PAYSAFER_SECRET_KEY": f"sk_test_{tenant.account}",
+        "PAYSAFER_PUBLISHABLE_KEY": f"pk_test_{tenant.account}",
+        **({"PAYSAFER_WEBHOOK_SECRET": registered[0][1]["_secret"]} if registered else {}),
+    }
 
 
 def _unless_known(state: dict[str, Any], clock: dict[str, float]) -> Response:

@@ -26,7 +26,7 @@ def dashboard(sandbox: Sandbox) -> Iterator[httpx.Client]:
 def feed(dashboard: httpx.Client) -> Feed:
     """Return what the page gets for a list and perhaps an object."""
 
-    def ask(kind: str = "payment", **query: str) -> dict[str, Any]:
+    def ask(kind: str = "payment", **query: Any) -> dict[str, Any]:
         answer = dashboard.get("/_sandbox/dashboard/feed", params={"kind": kind, **query})
         found: dict[str, Any] = answer.raise_for_status().json()
         return found

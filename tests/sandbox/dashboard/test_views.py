@@ -1,4 +1,5 @@
 from html.parser import HTMLParser
+from typing import Any
 
 import httpx
 import pytest
@@ -99,17 +100,94 @@ def test_an_open_dispute_marks_its_payment(
 ) -> None:
     payment = pay(client).json()["id"]
     dispute = sandbox.trigger("dispute.created", payment=payment)["data"]["id"]
-    assert feed("payment")["list"]["rows"][0]["disputed"] is True
+    assert feed("payment")["list"]["rows"][0]["state"] == "disputed"
     sandbox.trigger("dispute.resolved", data={"id": dispute})
-    assert "disputed" not in feed("payment")["list"]["rows"][0]
+    assert feed("payment")["list"]["rows"][0]["state"] == "succeeded"
 
 
-def test_a_long_list_is_cut_and_says_so(client: httpx.Client, sandbox: Sandbox, feed: Feed) -> None:
+def test_a_long_list_is_read_page_by_page(sandbox: Sandbox, feed: Feed) -> None:
     for _ in range(101):
         sandbox.trigger("customer.created", account="acmeshop1")
-    found = feed("customer")
-    assert (len(found["list"]["rows"]), found["list"]["has_more"]) == (100, True)
-    assert found["counts"]["customer"] == 101
+    pages = [feed("customer", page=page)["list"] for page in (1, 2, 3)]
+    assert [len(page["rows"]) for page in pages] == [50, 50, 1]
+    assert len({row["id"] for page in pages for row in page["rows"]}) == 101
+    assert [page["first"] for page in pages] == [1, 51, 101]
+    assert (pages[0]["total"], pages[0]["pages"]) == (101, 3)
+    assert feed("customer", page=99)["list"]["page"] == 3
+
+
+def test_lists_are_filtered(sandbox: Sandbox, client: httpx.Client, feed: Feed) -> None:
+    with client_of(sandbox, "sk_live_othershop") as other:
+        pay(other)
+    pay(client)
+    pay(client, "chargeDeclined")
+    assert feed("payment")["list"]["choices"] == {
+        "status": ["failed", "succeeded"],
+        "endpoint": [],
+        "account": ["acmeshop1", "othershop"],
+        "mode": ["live", "test"],
+    }
+    assert feed("payment", status="succeeded")["list"]["total"] == 2
+    assert feed("payment", status="succeeded", account="acmeshop1")["list"]["total"] == 1
+    assert feed("payment", mode="live")["list"]["total"] == 1
+    assert feed("event", status="payment.failed")["list"]["total"] == 1
+    assert feed("request", status="402")["list"]["total"] == 1
+
+
+def test_deliveries_are_filtered_by_endpoint(
+    sandbox: Sandbox, client: httpx.Client, shop: Shop, feed: Feed
+) -> None:
+    for path in ("one", "two"):
+        client.post("/webhook-endpoints", json={"url": f"http://127.0.0.1:5000/{path}"})
+    pay(client)
+    sandbox.advance(0)
+    rows = feed("delivery", endpoint="http://127.0.0.1:5000/two")["list"]["rows"]
+    assert {row["url"] for row in rows} == {"http://127.0.0.1:5000/two"}
+    assert len(rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "state"),
+    [
+        ({}, "succeeded"),
+        ({"capture_method": "manual"}, "requires capture"),
+        ({"confirm": False}, "requires confirmation"),
+    ],
+)
+def test_state_is_one_word_everywhere(
+    client: httpx.Client, feed: Feed, fields: dict[str, Any], state: str
+) -> None:
+    payment = pay(client, **fields).json()["id"]
+    found = feed("payment", id=payment)
+    assert (found["list"]["rows"][0]["state"], found["detail"]["object"]["state"]) == (state, state)
+
+
+def test_request_log_tells_the_errors_code_and_the_time_taken(
+    client: httpx.Client, feed: Feed
+) -> None:
+    pay(client, "chargeDeclined")
+    (row,) = feed("request")["list"]["rows"]
+    assert (row["state"], row["error"]) == ("402", "card_declined")
+    assert 0 <= row["milliseconds"] < 10_000
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "minor"),
+    [("aed", "12.5", 1250), ("kwd", "1.250", 1250), ("aed", "1,000", 100_000)],
+)
+def test_amounts_are_given_as_people_write_them(
+    dashboard: httpx.Client, client: httpx.Client, currency: str, amount: str, minor: int
+) -> None:
+    payment = pay(client, amount=200_000, currency=currency).json()["id"]
+    path = f"/_sandbox/dashboard/payments/{payment}/refund"
+    assert dashboard.post(path, json={"amount": amount}).json()["amount_refunded"] == minor
+    answer = dashboard.post(path, json={"amount": "1.23456"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "amount")
+    triggered = dashboard.post(
+        "/_sandbox/dashboard/trigger",
+        json={"type": "payment.completed", "amount": amount, "data": {"currency": currency}},
+    ).json()
+    assert triggered["data"]["amount"] == minor
 
 
 def test_an_unknown_list_is_not_found(dashboard: httpx.Client) -> None:

@@ -20,8 +20,8 @@ export const buttons = {
     return `Sent again: ${last.error ?? `answered ${last.status_code}`}.`;
   },
   cancel: async ({ id }) => (await post(`dashboard/payments/${id}/cancel`), "Canceled."),
-  pass: async ({ id, account, mode }) => (await post("trigger", { type: "payment.completed", payment: id, account, mode }), "The cardholder authenticated."),
-  refuse: async ({ id, account, mode }) => (await post("trigger", { type: "payment.failed", payment: id, account, mode }), "The cardholder refused."),
+  pass: async ({ id, account, mode }) => (await post("trigger", { type: "payment.completed", payment: id, account, mode }), "Approved at the bank."),
+  refuse: async ({ id, account, mode }) => (await post("trigger", { type: "payment.failed", payment: id, account, mode }), "Declined at the bank."),
   dispute: async ({ id, account, mode }) => (await post("trigger", { type: "dispute.created", payment: id, account, mode }), "The cardholder opened a dispute."),
   win: (data) => resolve(data, "won"),
   lose: (data) => resolve(data, "lost"),
@@ -36,12 +36,12 @@ export const buttons = {
     return `Made a small shop's history in the account ${made.account}.`;
   },
   reset: async () => {
-    if (!window.confirm("Empty the sandbox? All objects, events, deliveries and requests go.")) return "";
+    if (!window.confirm("Empty the sandbox? All objects, events, deliveries and requests are deleted.")) return "";
     await post("reset");
     return "The sandbox is empty.";
   },
   "delete-endpoint": async ({ id }) => {
-    if (!window.confirm("Delete this endpoint? What still waits for it is given up.")) return "";
+    if (!window.confirm("Delete this endpoint? Deliveries that are pending there will fail.")) return "";
     await send("DELETE", `dashboard/endpoints/${id}`);
     return "Deleted.";
   },
@@ -56,7 +56,7 @@ async function resolve({ id, account, mode }, outcome) {
 export const forms = {
   trigger: async (fields) => {
     const data = fields.data.trim() ? JSON.parse(fields.data) : undefined;
-    await post("trigger", given({ ...fields, amount: number(fields.amount), data }));
+    await post("dashboard/trigger", given({ ...fields, data }));
     return `${fields.type} happened.`;
   },
   fault: async (fields) => {
@@ -71,7 +71,7 @@ export const forms = {
     return "Added. Its signing secret is in the details.";
   },
   amount: async ({ amount }, { id, verb }) => {
-    await post(`dashboard/payments/${id}/${verb}`, given({ amount: number(amount) }));
+    await post(`dashboard/payments/${id}/${verb}`, given({ amount }));
     return verb === "refund" ? "Refunded." : "Captured.";
   },
   settings: async (fields) => {

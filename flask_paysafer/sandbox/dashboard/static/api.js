@@ -2,8 +2,9 @@
 
 let known = null;
 
-export async function feed(kind, id, search) {
-  const query = new URLSearchParams({ kind, q: search, ...(id ? { id } : {}) });
+export async function feed(kind, id, wanted) {
+  const given = Object.entries({ kind, id, ...wanted }).filter(([, value]) => value);
+  const query = new URLSearchParams(given);
   const url = `/_sandbox/dashboard/feed?${query}`;
   const headers = known?.url === url ? { "If-None-Match": known.tag } : {};
   const answer = await fetch(url, { headers, cache: "no-store" });

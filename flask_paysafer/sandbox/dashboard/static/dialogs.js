@@ -15,6 +15,7 @@ export function open(id, state, data = {}) {
     form.reset();
     dialog.querySelector("h2").textContent = ASKS_AMOUNT[data.verb];
     dialog.querySelector("button.primary").textContent = ASKS_AMOUNT[data.verb];
+    dialog.querySelector("#amount-unit").textContent = `in ${data.currency.toUpperCase()}; empty for all of it, ${data.whole}`;
   }
   if (id === "session-dialog" && state) {
     form.elements.idempotency.value = state.settings.idempotency;
@@ -33,5 +34,5 @@ export function showState(state) {
   show(document.getElementById("faults"),
     ...(rows.length
       ? [el("ul", {}, ...rows), el("button", { type: "button", "data-do": "clear-faults" }, "Disarm all")]
-      : [el("p", { class: "soft" }, "Nothing.")]));
+      : [el("p", { class: "soft" }, "No faults armed.")]));
 }

@@ -1,30 +1,27 @@
 // One table per kind of object: what its rows say.
 
 import { el } from "./dom.js";
-import { badge, httpBadge, link, paymentBadge, plainly, when } from "./format.js";
+import { badge, link, plainly, when } from "./format.js";
 
 const sub = (text, style = "") => (text ? el("span", { class: `sub ${style}` }, text) : null);
 
 function main(row, title, kind, now, about) {
   return el("td", { class: "main" },
-    link(row.id, title, kind), sub(about), sub(row.id, "mono"), sub(when(row.next_attempt_at ?? row.created ?? row.at, now), "phone"));
+    el("div", { class: "line" }, link(row.id, title, kind), sub(about), sub(row.id, "mono"), el("span", { class: "sub phone" }, when(moment(row), now))));
 }
 
 const cell = (...content) => el("td", {}, ...content);
 const extra = (...content) => el("td", { class: "extra" }, ...content);
 const time = (seconds, now) => el("td", { class: "when" }, when(seconds, now));
-
-function deliveryBadge(row) {
-  if (row.status !== "pending") return badge(row.status);
-  return row.attempts.length ? badge("retrying", `retrying, ${row.attempts.length} failed`) : badge("pending");
-}
+// Of a delivery: when it was delivered, or is tried next.
+const moment = (row) => row.next_attempt_at ?? row.attempts?.at(-1)?.at ?? row.created ?? row.at;
 
 const TABLES = {
   payment: {
     heads: ["Payment", "Status", "Customer", "Created"],
     row: (row, now) => [
       main(row, row.money, "payment", now, row.description),
-      cell(paymentBadge(row)),
+      cell(badge(row.state)),
       extra(link(row.customer)),
       time(row.created, now),
     ],
@@ -38,6 +35,15 @@ const TABLES = {
       time(row.created, now),
     ],
   },
+  payment_method: {
+    heads: ["Saved card", "Expires", "Customer", "Saved"],
+    row: (row, now) => [
+      main(row, `${row.card.brand} •••• ${row.card.last4}`, "payment_method", now, null),
+      cell(`${String(row.card.exp_month).padStart(2, "0")}/${row.card.exp_year}`),
+      extra(link(row.customer)),
+      time(row.created, now),
+    ],
+  },
   event: {
     heads: ["Event", "About", "Account", "Created"],
     row: (row, now) => [
@@ -48,19 +54,19 @@ const TABLES = {
     ],
   },
   delivery: {
-    heads: ["Delivery", "Status", "Endpoint", "Next attempt"],
+    heads: ["Delivery", "Status", "Endpoint", "Last or next attempt"],
     row: (row, now) => [
       main(row, row.event_type, "delivery", now, lastOutcome(row)),
-      cell(deliveryBadge(row)),
+      cell(badge(row.state)),
       extra(row.url),
-      time(row.next_attempt_at, now),
+      time(moment(row), now),
     ],
   },
   dispute: {
     heads: ["Dispute", "Status", "Payment", "Opened"],
     row: (row, now) => [
       main(row, row.money, "dispute", now, row.reason.replaceAll("_", " ")),
-      cell(badge(row.outcome ?? row.status)),
+      cell(badge(row.state)),
       extra(link(row.payment)),
       time(row.created, now),
     ],
@@ -69,7 +75,7 @@ const TABLES = {
     heads: ["Payout", "Status", "Account", "Created"],
     row: (row, now) => [
       main(row, row.money, "payout", now, row.failure_reason),
-      cell(badge(row.status)),
+      cell(badge(row.state)),
       extra(row.account),
       time(row.created, now),
     ],
@@ -78,17 +84,18 @@ const TABLES = {
     heads: ["Endpoint", "Status", "Events", "Created"],
     row: (row, now) => [
       main(row, row.url, "webhook_endpoint", now, `account ${row.account}`),
-      cell(badge(row.status)),
+      cell(badge(row.state)),
       extra(row.enabled_events.join(", ")),
       time(row.created, now),
     ],
   },
   request: {
-    heads: ["Request", "Answer", "Idempotency key", "At"],
+    heads: ["Request", "Answer", "Idempotency key", "Took", "At"],
     row: (row, now) => [
       main(row, `${row.method} ${row.path}`, "request", now, row.account && `account ${row.account}`),
-      cell(httpBadge(row.status), row.fault ? sub(row.fault) : "", row.replayed ? sub("replayed") : ""),
+      cell(badge(row.state), " ", sub([row.error, row.fault && `fault: ${row.fault}`, row.replayed && "replayed"].filter(Boolean).join(", "))),
       extra(el("span", { class: "mono" }, row.idempotency_key ?? "")),
+      el("td", { class: "extra number" }, row.milliseconds === null ? "" : `${row.milliseconds || "< 1"} ms`),
       time(row.at, now),
     ],
   },
@@ -100,33 +107,68 @@ function lastOutcome(row) {
 }
 
 const HINTS = {
-  payment: "No payments yet. Point your shop at this sandbox with these settings (any test key will do), or fill it with a small shop's history.",
+  payment: "No payments yet. Point your shop at this sandbox with these settings (any test key will do), add its webhook endpoint for a signing secret, or fill the sandbox with a small shop's history.",
+  payment_method: "No saved cards yet. A payment with a customer, a token and save_payment_method saves its card.",
   webhook_endpoint: "No endpoints yet. Add the address of your shop's webhook route, and its events are delivered there.",
-  delivery: "Nothing was delivered yet. Add an endpoint, then let something happen.",
+  delivery: "No deliveries yet. Add an endpoint, then trigger an event.",
   request: "No requests yet. Every call of the API shows here, with its answer.",
 };
 
-export function table(list, chosen, now, isSearch) {
+const CLASSES = { Took: "extra number", At: "when", Created: "when", Opened: "when", Saved: "when", "Last or next attempt": "when" };
+const PLACES = ["main", null, "extra"];
+
+// isFresh tells of an id whether its row has just come.
+export function table(list, chosen, now, isNarrowed, isFresh, shop) {
   const { heads, row: cells } = TABLES[list.kind];
-  if (!list.rows.length) return empty(list.kind, isSearch);
-  const head = heads.map((text, place) => el("th", { scope: "col", class: ["main", null, "extra", "when"][place] }, text));
+  if (!list.rows.length) return empty(list.kind, isNarrowed, shop);
+  const head = heads.map((text, place) => el("th", { scope: "col", class: CLASSES[text] ?? PLACES[place] }, text));
   const rows = list.rows.map((row) => {
     const isChosen = row.id === chosen;
-    const shown = el("tr", { "data-key": row.id, class: isChosen ? "fresh chosen" : "fresh" }, ...cells(row, now));
+    const style = [isFresh(row.id) && "fresh", isChosen && "chosen"].filter(Boolean).join(" ");
+    const shown = el("tr", { "data-key": row.id, class: style || null }, ...cells(row, now));
     if (isChosen) shown.querySelector("a").setAttribute("aria-current", "true");
     return shown;
   });
-  return el("div", { class: "sheet", "data-key": list.kind },
-    el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows)),
-    list.has_more ? el("p", { class: "more" }, `The ${list.rows.length} newest. Search to find others.`) : null);
+  return [
+    el("div", { class: "sheet", "data-key": list.kind },
+      el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows))),
+    list.pages > 1 ? pager(list) : null,
+  ];
 }
 
-function settings() {
-  const text = [
-    `export PAYSAFER_API_BASE=${window.location.origin}/v1`,
-    "export PAYSAFER_SECRET_KEY=sk_test_acmeshop1",
-    "export PAYSAFER_PUBLISHABLE_KEY=pk_test_acmeshop1",
-  ].join("\n");
+const COUNT = new Intl.NumberFormat("en-GB");
+
+function pager({ page, pages, first, rows, total }) {
+  const turn = (to, text) => el("button", { type: "button", "data-do": "page", "data-page": String(to), disabled: to < 1 || to > pages }, text);
+  return el("nav", { class: "pager buttons", "aria-label": "Pages", "data-key": "pager" },
+    turn(1, "Newest"), turn(page - 1, "Newer"),
+    el("span", { class: "soft" }, `${COUNT.format(first)} to ${COUNT.format(first + rows.length - 1)} of ${COUNT.format(total)}`),
+    turn(page + 1, "Older"), turn(pages, "Oldest"));
+}
+
+const FILTERS = { status: "status", endpoint: "endpoint", account: "account", mode: "mode" };
+
+// A choice of one is none, unless it is chosen.
+export function filters(list, chosen) {
+  return Object.entries(FILTERS)
+    .filter(([name]) => list.choices[name].length > 1 || chosen[name])
+    .map(([name, label]) => {
+      const text = name === "status" && list.kind === "event" ? "type" : label;
+      const values = new Set([...list.choices[name], ...(chosen[name] ? [chosen[name]] : [])]);
+      return el("label", { class: "filter", "data-key": name },
+        el("span", { class: "unseen" }, `Filter by ${text}`),
+        el("select", { name, "data-filter": name },
+          el("option", { value: "" }, `Any ${text}`),
+          ...[...values].map((value) => el("option", { value, selected: chosen[name] === value }, value))));
+    });
+}
+
+export function settingsText(shop) {
+  return Object.entries(shop).map(([name, value]) => `export ${name}=${value}`).join("\n");
+}
+
+function settings(shop) {
+  const text = settingsText(shop);
   return [
     el("pre", { tabindex: "0", class: "settings" }, text),
     el("div", { class: "buttons" },
@@ -136,11 +178,11 @@ function settings() {
   ];
 }
 
-function empty(kind, isSearch) {
-  if (isSearch) return el("div", { class: "sheet empty" }, el("p", {}, "Nothing here has that in it."));
-  if (kind === "payment") return el("div", { class: "sheet empty", "data-key": kind }, el("p", {}, HINTS.payment), ...settings());
+function empty(kind, isNarrowed, shop) {
+  if (isNarrowed) return el("div", { class: "sheet empty" }, el("p", {}, "No matches."));
+  if (kind === "payment") return el("div", { class: "sheet empty", "data-key": kind }, el("p", {}, HINTS.payment), ...settings(shop));
   const shows = kind === "webhook_endpoint"
     ? el("button", { type: "button", "data-do": "open", "data-dialog": "endpoint-dialog" }, "Add endpoint")
     : el("button", { type: "button", "data-do": "seed" }, "Fill with a small shop's history");
-  return el("div", { class: "sheet empty", "data-key": kind }, el("p", {}, HINTS[kind] ?? "Nothing here yet."), el("div", { class: "buttons" }, shows));
+  return el("div", { class: "sheet empty", "data-key": kind }, el("p", {}, HINTS[kind] ?? "None yet."), el("div", { class: "buttons" }, shows));
 }

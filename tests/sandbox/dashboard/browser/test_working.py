@@ -32,7 +32,7 @@ def test_a_refund_of_a_part(open_page: OpenPage, client: httpx.Client, sandbox: 
     payment = pay(client).json()["id"]
     page = open_page(f"#/payment/{payment}", viewport=WIDE)
     click(page, "Refund")
-    page.locator("#amount-dialog").get_by_label("Amount").fill("500")
+    page.locator("#amount-dialog").get_by_label("Amount").fill("5.00")
     page.locator("#amount-dialog button.primary").click()
     told(page, "Refunded.")
     expect(page.locator("#detail .badge").first).to_have_text("partly refunded")
@@ -43,7 +43,7 @@ def test_what_is_wrong_is_said_in_the_dialog(open_page: OpenPage, client: httpx.
     payment = pay(client).json()["id"]
     page = open_page(f"#/payment/{payment}", viewport=WIDE)
     click(page, "Refund")
-    page.locator("#amount-dialog").get_by_label("Amount").fill("15001")
+    page.locator("#amount-dialog").get_by_label("Amount").fill("150.01")
     page.locator("#amount-dialog button.primary").click()
     expect(page.locator("#amount-dialog .problem")).to_contain_text("15001")
     expect(page.locator("#amount-dialog")).to_be_visible()
@@ -69,12 +69,12 @@ def test_the_cardholder_authenticates_or_does_not(
 ) -> None:
     first, second = (pay(client, "authenticationRequired").json()["id"] for _ in range(2))
     page = open_page(f"#/payment/{first}", viewport=WIDE)
-    click(page, "Pass authentication")
-    told(page, "The cardholder authenticated.")
+    click(page, "Approve at the bank")
+    told(page, "Approved at the bank.")
     page.goto(page.url.replace(first, second))
     expect(page.locator("#detail")).to_have_attribute("data-shown", second)
-    click(page, "Refuse authentication")
-    told(page, "The cardholder refused.")
+    click(page, "Decline at the bank")
+    told(page, "Declined at the bank.")
     statuses = [client.get(f"/payments/{one}").json()["status"] for one in (first, second)]
     assert statuses == ["succeeded", "failed"]
 
@@ -143,14 +143,14 @@ def test_a_fault_is_armed_and_disarmed(page: Page, sandbox: Sandbox) -> None:
     )
     page.get_by_role("button", name="Faults 1").click()
     click(page, "Disarm all")
-    expect(page.locator("#faults")).to_contain_text("Nothing.")
+    expect(page.locator("#faults")).to_contain_text("No faults armed.")
     assert sandbox.faults() == []
 
 
 def test_an_event_is_triggered_with_data(page: Page, sandbox: Sandbox) -> None:
     click(page, "Trigger event")
     dialog = page.locator("#trigger-dialog")
-    dialog.get_by_label("Amount").fill("700")
+    dialog.get_by_label("Amount").fill("7.00")
     dialog.get_by_label("Data").fill('{"metadata": {"order_id": "7"}')
     dialog.locator("button.primary").click()
     expect(dialog.locator(".problem")).to_contain_text("JSON")
@@ -198,7 +198,7 @@ def test_a_search_narrows_the_list(open_page: OpenPage, client: httpx.Client) ->
     expect(page.locator("#rows tbody tr")).to_have_count(1)
     expect(page.locator("#rows tbody tr")).to_contain_text("Saffron")
     page.get_by_label("Search this list").fill("nothing like it")
-    expect(page.locator("#rows")).to_contain_text("Nothing here has that in it.")
+    expect(page.locator("#rows")).to_contain_text("No matches.")
 
 
 def test_a_row_leads_to_its_details_wherever_it_is_clicked(
@@ -206,11 +206,12 @@ def test_a_row_leads_to_its_details_wherever_it_is_clicked(
 ) -> None:
     payment, other = (pay(client).json()["id"] for _ in range(2))
     page = open_page(viewport=WIDE)
-    page.locator(f'tr[data-key="{payment}"] .badge').click()
-    expect(page.locator("#detail")).to_have_attribute("data-shown", payment)
     page.locator(f'#rows tr[data-key="{other}"] .mono').dblclick()  # selects the id, to copy it
     assert page.evaluate("getSelection().toString()").strip() in other
     page.evaluate("getSelection().removeAllRanges()")
+    expect(page.locator("#detail")).to_be_hidden()
+    page.locator(f'tr[data-key="{payment}"] .badge').click()
+    expect(page.locator("#detail")).to_have_attribute("data-shown", payment)
     page.locator("#detail tr").filter(has_text="payment.completed").locator("td.when").click()
     expect(page.locator("#list-title")).to_have_text("Events")
 
@@ -242,3 +243,69 @@ def test_text_from_outside_is_shown_as_text(open_page: OpenPage, client: httpx.C
     page = open_page(f"#/payment/{payment}", viewport=WIDE)
     expect(page.locator("#detail .facts")).to_contain_text(attack)
     assert page.locator("#rows img, #detail img, main script").count() == 0
+
+
+def test_a_list_is_filtered_and_the_filter_stays(
+    open_page: OpenPage, client: httpx.Client, sandbox: Sandbox
+) -> None:
+    declined = [pay(client, "chargeDeclined").json()["error"]["payment"]["id"] for _ in range(2)]
+    pay(client)
+    page = open_page(viewport=WIDE)
+    page.get_by_label("Filter by status").select_option("failed")
+    expect(page.locator("#rows tbody tr")).to_have_count(2)
+    page.locator(f'tr[data-key="{declined[0]}"] a').click()
+    expect(page.locator("#detail")).to_have_attribute("data-shown", declined[0])
+    click(page, "Close details")
+    pay(client)
+    expect(page.locator('[data-count="payment"]')).to_have_text("4")
+    expect(page.locator("#rows tbody tr")).to_have_count(2)
+
+
+def test_every_row_of_a_long_list_is_reached(open_page: OpenPage, sandbox: Sandbox) -> None:
+    for _ in range(120):
+        sandbox.trigger("customer.created", account="acmeshop1")
+    oldest = sandbox.objects("customer")[0]["id"]
+    page = open_page("#/customer", viewport=WIDE)
+    expect(page.locator(".pager")).to_contain_text("1 to 50 of 120")
+    click(page, "Older")
+    expect(page.locator(".pager")).to_contain_text("51 to 100 of 120")
+    click(page, "Oldest")
+    expect(page.locator(f'tr[data-key="{oldest}"]')).to_be_visible()
+    expect(page.locator("#rows tbody tr")).to_have_count(20)
+    click(page, "Newest")
+    expect(page.locator(".pager")).to_contain_text("1 to 50 of 120")
+
+
+def test_only_rows_that_came_later_are_marked_as_new(
+    open_page: OpenPage, client: httpx.Client
+) -> None:
+    first = pay(client).json()["id"]
+    page = open_page(viewport=WIDE)
+    assert page.locator("#rows tr.fresh").count() == 0
+    second = pay(client).json()["id"]
+    expect(page.locator(f'tr[data-key="{second}"]')).to_have_class("fresh")
+    expect(page.locator(f'tr[data-key="{first}"]')).not_to_have_class("fresh")
+
+
+def test_settings_are_copied_whole(open_page: OpenPage, sandbox: Sandbox) -> None:
+    secret = sandbox.register(WEBHOOK)["secret"]
+    page = open_page(viewport=WIDE)
+    click(page, "Session")
+    page.locator("#session-dialog").get_by_role("button", name="Copy settings").click()
+    expect(page.get_by_role("status")).to_contain_text("Copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == (
+        f"export PAYSAFER_API_BASE={sandbox.url}/v1\n"
+        "export PAYSAFER_SECRET_KEY=sk_test_acmeshop1\n"
+        "export PAYSAFER_PUBLISHABLE_KEY=pk_test_acmeshop1\n"
+        f"export PAYSAFER_WEBHOOK_SECRET={secret}"
+    )
+
+
+def test_rows_take_one_line_where_the_screen_is_wide(
+    open_page: OpenPage, client: httpx.Client
+) -> None:
+    pay(client, description="a very long description " * 20)
+    page = open_page(viewport=WIDE)
+    box = page.locator("#rows tbody tr").bounding_box()
+    assert box is not None
+    assert box["height"] < 40
