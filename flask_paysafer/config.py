@@ -1,9 +1,9 @@
 """Turn ``PAYSAFER_*`` settings into one frozen, checked :class:`Config`.
 
 A setting comes from ``app.config``, else from the environment variable of the
-same name; None counts as not set. Everything is read once, when the extension
-meets the app, so a wrong setting stops the start and never a payment. Errors
-name the setting and the cure, never the value.
+same name; None counts as not set. Everything is read once, in ``init_app``,
+so a wrong setting fails at start and never during a payment. Errors name the
+setting and what to set, never the value.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Config:
     signature_scheme: Any = "timestamped"
     """A scheme's name, or the merchant's own callable or object. By default the profile's."""
     profile: ApiProfile = field(default_factory=ApiProfile)
-    """What PaySafer's API looks like. :attr:`signature_scheme` counts, not this one's."""
+    """The profile of PaySafer's API; :attr:`signature_scheme` takes precedence over its own."""
     inbox_url: str | None = field(default=None, repr=False)
     """The inbox's database, as an SQLAlchemy URL. None: SQLite in the instance folder."""
     inbox_encryption_keys: tuple[str, ...] = field(default=(), repr=False)

@@ -1,7 +1,7 @@
 """Money as whole minor units of one currency: fils for AED, yen for JPY.
 
-Rules of this file: no floats, no rounding, no mixing of currencies. A sum that
-can't be written exactly is refused, for a rounded fils is somebody's fils.
+Rules of this file: no floats, no rounding, no mixing of currencies. Amounts that
+are not whole minor units are rejected.
 """
 
 from __future__ import annotations
