@@ -6,6 +6,7 @@ That Sphinx builds them without a warning is held by CI's own step.
 from __future__ import annotations
 
 import re
+import shlex
 from functools import cache
 from pathlib import Path
 
@@ -68,6 +69,27 @@ def test_every_command_is_described(command: str) -> None:
     group, _, name = command.partition(" ")
     assert re.search(rf"`{group}[^`]*`", text("commands.md"))
     assert re.search(rf"\b{name or group}\b", text("commands.md"))
+
+
+BLOCKS = "\n".join(re.findall(r"(?ms)^```(?:sh|text)\n(.*?)^```", text())).replace("\\\n", " ")
+EXAMPLES = sorted(
+    example
+    for example in set(re.findall(r"(?m)^.*?flask --app shop paysafer (\S.*)$", BLOCKS))
+    if example.split()[0] in COMMANDS
+)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_of_a_command_is_one(example: str) -> None:
+    """Its group, its options and their values are what the command takes; nothing runs."""
+    context, words = click.Context(paysafer_cli), shlex.split(example, comments=True)
+    group: click.Command = paysafer_cli
+    while isinstance(group, click.Group):
+        name, *words = words
+        found = group.get_command(context, name)
+        assert found is not None, name
+        group = found
+    group.make_context("paysafer", words, parent=context)
 
 
 @pytest.mark.parametrize("name", flask_paysafer.__all__)

@@ -329,7 +329,7 @@ def _replay_all(
     state: AppState, rows: list[EventRow], handler: str | None, *, again: bool
 ) -> list[str | None]:
     results: list[str | None] = []
-    # Each failure is told at the end, from what is stored of it.
+    # Each failure is printed at the end, from what is stored of it.
     quiet = LOG.without(event_run.logger.name)
     with quiet, progress("Replaying", len(rows)) as advance:
         for row in rows:

@@ -69,7 +69,7 @@ class HTTPClient:
         suffix: str = "",
         most_read: int | None = _MOST_READ,
     ) -> Reply:
-        """Return the answer to one request; whatever goes wrong is in the reply.
+        """Return the answer to one request; all that goes wrong is in the reply.
 
         :param headers: All but ``Host`` and those that frame the body.
         :param suffix: Added to the address's path.

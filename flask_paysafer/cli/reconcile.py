@@ -1,4 +1,4 @@
-"""``flask paysafer reconcile``: find what no event told of, and have it handled."""
+"""``flask paysafer reconcile``: find missed events, and have them handled."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ _COLOURS = {"handled": "green", "arrived": "green", "missed": "yellow", "busy": 
 def reconcile(
     state: AppState, *, since: datetime, applies: bool, resume: bool, as_json: bool
 ) -> None:
-    """Find what happened to payments that no webhook told of.
+    """Find missed events.
 
-    Compares the API's payments, newest first, with the inbox, and shows what somebody
-    wants to hear of and never did. A fact is handled once: its real event, should it
-    still come, does nothing again. Exits with 1 if a handler failed, and with 3 if something was
-    missed and not applied.
+    Compares the API's payments, newest first, with the inbox, and shows the changes
+    that a handler is for and that no event reported. Each is handled once: if its real event
+    still arrives, it does nothing again. Exits with 1 if a handler failed, and with 3 if
+    something was missed and not applied.
     """
     bookmark = Bookmark(state)
     place = bookmark.read() if resume else Place(int(since.timestamp()))
@@ -94,7 +94,7 @@ def _go(
 
 @contextmanager
 def _back_in_time(seconds: int) -> Iterator[Callable[[int], None]]:
-    """Show how far back in time it is, while the ``with`` block runs; yield what is to be told."""
+    """Show how far back in time it is; yield a function that takes the time reached."""
     at = time.time()
 
     def move_to(moment: int) -> None:

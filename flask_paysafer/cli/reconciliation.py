@@ -136,7 +136,7 @@ def event_of(
 
 
 _ADD = (
-    "INSERT INTO told VALUES (?, ?, ?) "
+    "INSERT INTO seen VALUES (?, ?, ?) "
     "ON CONFLICT DO UPDATE SET amount = max(amount, excluded.amount)"
 )
 
@@ -148,14 +148,14 @@ class Seen:
         # No name: a file that SQLite keeps to itself and deletes with the connection.
         self._file = sqlite3.connect("")
         self._file.execute(
-            "CREATE TABLE told (type TEXT, object_id TEXT, amount INTEGER, "
+            "CREATE TABLE seen (type TEXT, object_id TEXT, amount INTEGER, "
             "PRIMARY KEY (type, object_id)) WITHOUT ROWID"
         )
         self._file.executemany(_ADD, facts)
 
     def covers(self, fact: Fact) -> bool:
-        """Whether an event told of the fact."""
-        query = "SELECT 1 FROM told WHERE type = ? AND object_id = ? AND amount >= ?"
+        """Whether an event reported the fact."""
+        query = "SELECT 1 FROM seen WHERE type = ? AND object_id = ? AND amount >= ?"
         return self._file.execute(query, fact).fetchone() is not None
 
     def __enter__(self) -> Seen:
@@ -169,7 +169,7 @@ _Standing = dict[Fact, tuple[int, State | None]]
 
 
 class MissedChange(NamedTuple):
-    """A fact that somebody wants to hear of and that was not handled."""
+    """A change that a handler is for and that was not handled."""
 
     fact: Fact
     payment: Payment

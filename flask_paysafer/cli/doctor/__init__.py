@@ -44,7 +44,7 @@ CHECKS = (
 """The checks, in the order in which they are shown."""
 
 
-@click.command(short_help="Look for what is wrong, and say how to mend it.")
+@click.command(short_help="Look for what is wrong, and say how to fix it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.option("--offline", is_flag=True, help="Ask neither the API nor the webhook's address.")
 @click.option(
@@ -55,7 +55,7 @@ CHECKS = (
 def doctor(
     ctx: click.Context, *, as_json: bool, offline: bool, url: str | None, strict: bool
 ) -> None:
-    """Look for what is wrong with this app's payments, and say how to mend it.
+    """Look for what is wrong with this app's payments, and say how to fix it.
 
     Changes nothing. Exits with 1 if there is an error.
     """
@@ -79,7 +79,7 @@ def _results(ctx: click.Context, *, offline: bool, url: str | None) -> list[Resu
         return [Result(account or "paysafer", "settings", _of_refusal(refusal.message))]
     except click.ClickException:
         raise
-    except Exception as failure:  # noqa: BLE001 (whatever the shop's own code raises)
+    except Exception as failure:  # noqa: BLE001 (the shop's own code may raise anything)
         return [Result(account or "paysafer", "app", _of_crash(failure))]
     return [result for context in contexts for result in examine(context, CHECKS)]
 
@@ -102,7 +102,7 @@ def _of_crash(failure: Exception) -> Finding:
     return error(
         f"The app can't be loaded: {type(failure).__name__}: {redact(str(failure))}",
         reason="Nothing else can be looked at.",
-        hint="Start it with `flask run` to see where this comes from, and mend that first.",
+        hint="Start it with `flask run` to see where this comes from, and fix that first.",
     )
 
 

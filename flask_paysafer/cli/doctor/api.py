@@ -43,7 +43,7 @@ def _key(context: CheckContext) -> Finding:
     except AuthenticationError:
         return error(
             f"PaySafer refuses the key in {context.setting('SECRET_KEY')}.",
-            reason="Every call fails: nobody can pay.",
+            reason="Every call fails: no customer can pay.",
             hint="It was revoked, mistyped, or is limited to other addresses than this machine's: "
             "copy a fresh one from the Dashboard.",
         )

@@ -22,7 +22,7 @@ def check_celery(context: CheckContext) -> Iterator[Finding]:
     if celery is None:
         yield error(
             f'{context.setting("DISPATCH")} is "celery", and app.extensions["celery"] is not set.',
-            reason="Events are stored, and nobody handles them.",
+            reason="Events are stored, and nothing is processing them.",
             hint='Set app.extensions["celery"] to your Celery, as Flask\'s page on Celery shows.',
         )
         return
@@ -69,7 +69,7 @@ def _workers(celery: Any) -> Iterator[Finding]:
     if not answers:
         yield error(
             "No Celery worker answers.",
-            reason="Events are stored, and nobody handles them.",
+            reason="Events are stored, and nothing is processing them.",
             hint="Start one: `celery -A your_app worker`.",
         )
         return
@@ -92,7 +92,7 @@ def _sweeping(context: CheckContext, celery: Any) -> Iterator[Finding]:
 
 
 def _beat(limit: float, workers: dict[str, dict[str, Any]]) -> Iterator[Finding]:
-    """Judge by what the workers have been sent, for nobody can ask beat itself."""
+    """Judge by what the workers have been sent, for beat itself can't be asked."""
     sweeps = sum(worker.get("total", {}).get(_SWEEP, 0) for worker in workers.values())
     oldest = max((worker.get("uptime", 0) for worker in workers.values()), default=0)
     if sweeps:

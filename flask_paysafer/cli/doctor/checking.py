@@ -121,7 +121,7 @@ class CheckContext:
 
 
 LONGEST = 20.0
-"""Seconds after which nobody waits for a check any more."""
+"""Seconds after which a check is given up."""
 
 Look = Callable[[CheckContext], Iterator[Finding]]
 
@@ -197,7 +197,7 @@ def _hang(check: Check) -> Finding:
 
 
 class _Hider:
-    """Takes the account's secrets out of whatever a check says."""
+    """Takes the account's secrets out of all that a check says."""
 
     def __init__(self, context: CheckContext) -> None:
         config, app = context.config, context.state.app

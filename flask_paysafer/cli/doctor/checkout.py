@@ -114,10 +114,10 @@ def _directives(policy: str) -> dict[str, list[str]]:
 def _judge(directives: dict[str, list[str]], api: SplitResult, author: str) -> Iterator[Finding]:
     origin = f"{api.scheme}://{api.netloc}"
     for name, needed, purpose in (
-        ("connect-src", origin, "The card's token can't be made: nobody can pay"),
-        ("script-src", "'self'", "The checkout's script is not run: nobody can pay"),
+        ("connect-src", origin, "The card's token can't be made: no customer can pay"),
+        ("script-src", "'self'", "The checkout's script is not run: no customer can pay"),
         ("style-src", "'self'", "The checkout has no style"),
-        ("form-action", "'self'", "The checkout's form can't be sent: nobody can pay"),
+        ("form-action", "'self'", "The checkout's form can't be sent: no customer can pay"),
     ):
         sources = directives.get(
             name, None if name == "form-action" else directives.get("default-src")

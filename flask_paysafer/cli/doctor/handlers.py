@@ -47,7 +47,7 @@ def _unhandled(context: CheckContext) -> Iterator[Finding]:
     kinds = "any event" if not context.handled_types() else " or ".join(_FULFILLING)
     yield warning(
         f"No handler is registered for {kinds}.",
-        reason="Events are stored as ignored: nothing is done when somebody pays.",
+        reason="Events are stored as ignored: nothing is done when a customer pays.",
         hint='Register one with @paysafer.on("payment.completed"), in a module that the app '
         "imports.",
     )

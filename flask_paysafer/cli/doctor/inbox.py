@@ -151,7 +151,7 @@ def _unreadable(context: CheckContext) -> Iterator[Finding]:
         setting = context.setting("INBOX_ENCRYPTION_KEY")
         yield error(
             f"Stored payloads can't be decrypted with {setting}.",
-            reason="Their handlers can't be run again, and duplicates not told from conflicts.",
+            reason="Their handlers can't be run again, and duplicates look like conflicts.",
             hint=f"Put the earlier key behind the present one in {setting}.",
         )
 
@@ -196,7 +196,8 @@ def _reads_elsewhere(context: CheckContext) -> Iterator[Finding]:
             "The session reads from another database than it writes to, a follower.",
             reason="A follower lags behind: the order loader and pages may not see what a handler "
             "has just committed. Within a handler, both go to the one that is written.",
-            hint="Let the order loader and whatever decides about money read where it is written.",
+            hint="Let the order loader, and all code that decides about money, read from the "
+            "database that is written to.",
         )
 
 

@@ -67,7 +67,7 @@ def _examples(context: CheckContext) -> Iterator[Finding]:
             yield (error if config.livemode else warning)(
                 f"{context.setting(suffix)} holds an example value.",
                 reason="Anybody can know it: with the secret, anybody can send paid orders.",
-                hint="Replace it by your own from the PaySafer Dashboard.",
+                hint="Replace it with your own from the PaySafer Dashboard.",
             )
 
 
@@ -104,7 +104,7 @@ def _times(context: CheckContext) -> Iterator[Finding]:
     if config.webhook_tolerance > _LONGEST_TOLERANCE:
         yield warning(
             f"{tolerance} is {config.webhook_tolerance} seconds.",
-            reason="A delivery that somebody recorded can be played back for as long.",
+            reason="A recorded delivery can be replayed for as long.",
             hint=f"Remove {tolerance}: its default is 300, and retries are signed anew.",
         )
     if config.timeout > config.deadline:

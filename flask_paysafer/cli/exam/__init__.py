@@ -24,7 +24,7 @@ from .cases import CASES, Grade, Runner, grade_case
 from .diagnosis import NOBODY, Finding
 
 
-@click.command(short_help="Send a running shop what may come, and grade it.")
+@click.command(short_help="Test a running shop with valid and hostile deliveries.")
 @click.argument("url")
 @click.option(
     "--type",
@@ -94,7 +94,7 @@ def _examine_aloud(runner: Runner, url: str) -> list[Grade]:
 
 
 def _graded(runner: Runner) -> Iterator[Grade]:
-    """Yield each case's grade, up to the first that reaches nobody."""
+    """Yield each case's grade, up to the first that reaches no server."""
     for case in CASES:
         grade = grade_case(case, runner)
         yield grade
@@ -181,7 +181,7 @@ def _shortened(answered: str) -> str:
 
 
 def json_of(url: str, grades: Sequence[Grade], *, not_tried: int) -> str:
-    """Return the whole result as JSON; ``not_tried`` counts the cases that nobody was there for."""
+    """Return the whole result as JSON; ``not_tried`` counts the cases after that."""
     return json.dumps(
         {
             "url": url,

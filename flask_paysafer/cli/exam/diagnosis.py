@@ -191,8 +191,8 @@ REWRITTEN = Finding(
     "Let no middleware or proxy parse and rewrite the webhook's requests.",
 )
 TOO_OLD = Finding(
-    "The shop takes signatures for longer than these settings do: what somebody recorded can be "
-    "played back.",
+    "The shop takes signatures for longer than these settings do: a recorded delivery can be "
+    "replayed.",
     "Compare PAYSAFER_WEBHOOK_TOLERANCE and the clock of the running shop and of this exam.",
 )
 TOO_NEW = Finding(

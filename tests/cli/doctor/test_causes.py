@@ -19,6 +19,8 @@ from sqlalchemy import create_engine, event, insert, update
 from werkzeug.wrappers import Response
 
 from flask_paysafer import CheckoutOrder, Event, Money, PaySafer
+from flask_paysafer.cli.doctor.api import check_secrets
+from flask_paysafer.cli.doctor.checking import CheckContext
 from flask_paysafer.sandbox import Sandbox
 from flask_paysafer.state import get_state
 from tests.cli.exam.shops import served as served_app
@@ -376,3 +378,27 @@ def test_deliveries_that_are_refused(
     assert [one["level"] for one in found] == ["error"]
     assert what in found[0]["what"] or "were refused with 400: no secret in" in found[0]["what"]
     assert hint in found[0]["hint"]
+
+
+class Remote(CheckContext):
+    """As if PaySafer were not on this machine, so that its deliveries can't be asked for."""
+
+    is_local = False
+
+
+@pytest.mark.parametrize("age", [60, 600])
+def test_payments_of_which_no_event_was_verified(joined: Shop, served: Sandbox, age: int) -> None:
+    _register(joined, "http://127.0.0.1:9/paysafer/webhook")
+    served.advance(2)
+    _buy(joined)
+    context = Remote(get_state(joined.app), wall=lambda: served.clock()["now"] + age)
+    with joined.app.app_context():
+        found = [one for one in check_secrets(context) if one.level == "error"]
+    get_state(joined.app).client.close()
+
+    # One that is on its way is not lost.
+    assert len(found) == (age > 120)
+    for one in found:
+        assert one.what.startswith("PaySafer has 1 payment since we_")
+        assert "no event of any of them was verified here" in one.what
+        assert "Set PAYSAFER_WEBHOOK_SECRET to the secret" in one.hint

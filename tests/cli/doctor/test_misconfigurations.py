@@ -180,7 +180,7 @@ CASES = [
     Case(
         "example secret",
         "PAYSAFER_WEBHOOK_SECRET holds an example value.",
-        "Replace it by your own",
+        "Replace it with your own",
         {"PAYSAFER_WEBHOOK_SECRET": "whsec_your_secret_here"},
         level="warning",  # with test keys no money is behind it
     ),
