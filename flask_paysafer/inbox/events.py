@@ -32,6 +32,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError
 
 from .database import Database, InsertAbsent, insert_absent, insert_or_overwrite, now_ms
 from .encryption import Seal
@@ -468,6 +469,7 @@ class Receipts:
 
 
 _ERROR_LENGTH = 8000
+ONE_CHARSET = ("mysql", "mariadb")
 
 
 class Ledger:
@@ -638,7 +640,14 @@ class Ledger:
         self, connection: Connection, claim: Claim, failures: Iterable[Failure]
     ) -> None:
         for failure in failures:
-            connection.execute(self._note_failure, _failure_row(claim, failure))
+            row = _failure_row(claim, failure)
+            try:
+                connection.execute(self._note_failure, row)
+            except DBAPIError as error:
+                if error.connection_invalidated or self._database.dialect not in ONE_CHARSET:
+                    raise
+                # Tables of an earlier release take the database's own charset alone.
+                connection.execute(self._note_failure, row | {"error": _in_ascii(row["error"])})
 
     def release(self, claim: Claim, *, wait: float = 0, spent: bool = True) -> None:
         """Give the event back, to be claimed by anybody after ``wait`` seconds.
@@ -684,7 +693,11 @@ def _held(claim: Claim) -> dict[str, int]:
     return {"event_key": claim.key, "held_fence": claim.fence}
 
 
-def _failure_row(claim: Claim, failure: Failure) -> dict[str, object]:
+def _in_ascii(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def _failure_row(claim: Claim, failure: Failure) -> dict[str, Any]:
     return {
         "event_key": claim.key,
         "handler": failure.handler,

@@ -106,6 +106,11 @@ def _exact(length: int) -> TypeEngine[str]:
     return String(length).with_variant(binary, "mysql", "mariadb")
 
 
+def _any_text() -> TypeEngine[str]:
+    """Text in any language, whatever the database's own charset."""
+    return Text().with_variant(mysql.TEXT(charset="utf8mb4"), "mysql", "mariadb")
+
+
 def _row_key() -> TypeEngine[int]:
     # SQLite numbers rows by itself only in a column declared INTEGER.
     return BigInteger().with_variant(Integer(), "sqlite")
@@ -184,7 +189,7 @@ def _failure(metadata: MetaData) -> Table:
         Column("handler", _exact(255), nullable=False),
         Column("attempt", Integer, nullable=False),
         Column("failed_at", BigInteger, nullable=False),
-        Column("error", Text, nullable=False),
+        Column("error", _any_text(), nullable=False),
         Index("paysafer_handler_failure_of", event_key),
     )
 

@@ -83,18 +83,24 @@ def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 def describe(error: BaseException) -> str:
-    """Return what is stored of an error: type and message, then the merchant's frames.
+    """Return what is stored and logged of an error: type and message, then the merchant's frames.
 
     The message may quote a statement's parameters: cards, keys and addresses are taken out.
+    What no database or terminal takes (NUL, half a surrogate pair) is written as ``\\x00``.
     """
     from ..redaction import redact
 
     said = "".join(traceback.format_exception_only(error)).strip()
-    summary = redact(said, limit=_LONGEST_MESSAGE)
+    summary = _writable(redact(said, limit=_LONGEST_MESSAGE))
     frames = traceback.extract_tb(error.__traceback__)
     theirs = dropwhile(lambda frame: frame.filename.startswith(_OURS), frames)
     where = "".join(traceback.format_list(list(theirs))).rstrip()
-    return f"{summary}\n\n{where}" if where else summary
+    return f"{summary}\n\n{_writable(where)}" if where else summary
+
+
+def _writable(text: str) -> str:
+    known = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return known.replace("\x00", "\\x00")
 
 
 # The merchant's handlers: who wants which event, in which order, under which name.

@@ -182,6 +182,9 @@ class HandlerTransaction:
                 held.transaction.undo()
                 held.let_go()
                 return engine
+            if engine.dialect.name == "sqlite" and not _driver_of(held).in_transaction:
+                # Its driver begins with the first write; a savepoint before would commit alone.
+                held.exec_driver_sql("BEGIN")
             held.guard()
             self._others[engine.pool] = held
         return held.ask(session, engine)
@@ -441,6 +444,11 @@ def _commit_pending(session: Session) -> None:
         session.commit()
 
 
+def _driver_of(connection: Connection) -> Any:
+    """Return the driver's own connection."""
+    return connection.connection.dbapi_connection
+
+
 def _commits_by_itself(connection: Connection) -> bool:
     """Whether the driver commits each statement, although a transaction has begun.
 
@@ -448,7 +456,7 @@ def _commits_by_itself(connection: Connection) -> bool:
     """
     if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
         return True
-    driver: Any = connection.connection.dbapi_connection
+    driver = _driver_of(connection)
     if connection.dialect.name == "sqlite":
         # A listener may have sent BEGIN, as SQLAlchemy's documentation shows.
         is_off = driver.isolation_level is None and getattr(driver, "autocommit", -1) is not False

@@ -538,7 +538,7 @@ def serializable(shop: Shop) -> None:
     shop.add(shop.session.connection().get_isolation_level())
 
 
-def _own_begin(shop: Shop) -> None:
+def own_begin(shop: Shop) -> None:
     with shop.app.app_context():
         engine = shop.db.engine
 
@@ -551,7 +551,7 @@ def _own_begin(shop: Shop) -> None:
         connection.exec_driver_sql("BEGIN")
 
 
-@habit("SQLite with BEGIN by a listener", "a", only=("sqlite",), prepare=_own_begin)
+@habit("SQLite with BEGIN by a listener", "a", only=("sqlite",), prepare=own_begin)
 def sqlite_own_begin(shop: Shop) -> None:
     shop.add("a")
     shop.session.commit()

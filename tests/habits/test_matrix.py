@@ -82,7 +82,7 @@ def open_shop(
         yield open_one
 
 
-@pytest.mark.parametrize(("kind", "dispatch", "extension", "habit"), _cells())
+@pytest.mark.parametrize(("kind", "dispatch", "extension", "habit"), [*_cells()])
 def test_done_and_written_once_or_loudly_neither(
     open_shop: Callable[[Habit, Extension], Shop],
     habit: Habit,
