@@ -223,11 +223,11 @@ class AppState:
 
     def _make_dispatcher(self) -> Dispatcher:
         if self.config.dispatch == "celery":
-            from .webhooks.celery import CeleryDispatcher, Publisher
+            from .webhooks.celery import CeleryDispatcher, Publisher, Waker
 
-            return CeleryDispatcher(
-                self.event_run, self.inbox, Publisher(self.app, account=self.config.name)
-            )
+            publisher = Publisher(self.app, account=self.config.name)
+            waker = Waker(self.inbox, publisher, lost_after=self.config.sweep_interval)
+            return CeleryDispatcher(self.event_run, self.inbox, waker)
         from .webhooks.runner import InlineDispatcher
 
         return InlineDispatcher(self.event_run, self.inbox, self.backlog)

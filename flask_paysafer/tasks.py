@@ -11,12 +11,22 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from celery import Celery, shared_task
-from celery.signals import import_modules
+from celery.signals import import_modules, worker_init, worker_shutting_down
 from flask import Flask, current_app, has_app_context
 
 from .errors import ConfigurationError, InboxUnavailableError
 from .state import AppState, states
-from .webhooks.celery import FIRST_ACCOUNT, HANDLE, LARGEST_BATCH, RENEW, SWEEP, Publisher, Worker
+from .webhooks.celery import (
+    FIRST_ACCOUNT,
+    HANDLE,
+    LARGEST_BATCH,
+    RENEW,
+    SWEEP,
+    Publisher,
+    SharedStop,
+    Waker,
+    Worker,
+)
 
 _waiting: set[Flask] = set()
 """Apps whose Celery was not seen yet. Held strongly, for a worker's module may keep its
@@ -99,7 +109,8 @@ def _candidates(celery: Celery) -> list[Flask]:
 
 logger = logging.getLogger(__name__)
 
-_MOST_HINTS = 20
+_MOST_MESSAGES = 20
+_AFTER_THE_LEASE = 0.05
 _workers: WeakKeyDictionary[AppState, Worker] = WeakKeyDictionary()
 
 _RELIABLE: dict[str, Any] = {
@@ -109,12 +120,31 @@ _RELIABLE: dict[str, Any] = {
     "bind": True,
 }
 
+_STOP = SharedStop()
+"""Set in every process of this worker when it is to stop, so that claims are given back."""
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+def _on_worker_start(**_: Any) -> None:
+    _STOP.clear()
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _on_worker_stop(**_: Any) -> None:
+    _STOP.set()
+
+
+def _make_worker(state: AppState) -> Worker:
+    publisher = Publisher(state.app, account=state.config.name)
+    waker = Waker(state.inbox, publisher, lost_after=state.config.sweep_interval)
+    return Worker(state.backlog, waker, stop=_STOP)
+
 
 @shared_task(name=HANDLE, **_RELIABLE)  # type: ignore[untyped-decorator]  # as Celery is
 def handle(task: Any, key: int, account: str = FIRST_ACCOUNT) -> None:
     """Handle what is due, the event with this row among it."""
     state = state_for(task.app, account)
-    worker = _workers.get(state) or _workers.setdefault(state, Worker(state.backlog))
+    worker = _workers.get(state) or _workers.setdefault(state, _make_worker(state))
     try:
         worker.work(key)
     except InboxUnavailableError as error:
@@ -125,18 +155,22 @@ def handle(task: Any, key: int, account: str = FIRST_ACCOUNT) -> None:
 def sweep(task: Any, account: str = FIRST_ACCOUNT) -> None:
     """Find what the broker lost, what a dead worker left and what is to be tried again.
 
-    Sends a few messages, not one per event: each makes a worker take all it can.
+    Sends a few messages, not one per event: each makes a worker take all it can. A lease that
+    ends before the next sweep is a dead worker's: a message arrives when it has ended.
     """
     state = state_for(task.app, account)
     publisher = Publisher(state.app, account=account)
     try:
         state.sweep_checkouts()
-        due = state.inbox.batches.due_keys(LARGEST_BATCH * _MOST_HINTS)
+        due = state.inbox.batches.due_keys(LARGEST_BATCH * _MOST_MESSAGES)
+        ending = state.inbox.batches.leases_ending(state.config.sweep_interval)
     except InboxUnavailableError as error:
         logger.warning("The inbox is away and can't be swept: %s", error)
         return
     for key in due[::LARGEST_BATCH]:
         publisher.publish(key)
+    for seconds in sorted(set(ending or ())):
+        publisher.publish(0, after=seconds + _AFTER_THE_LEASE)
 
 
 @shared_task(name=RENEW, ignore_result=True, bind=True)  # type: ignore[untyped-decorator]

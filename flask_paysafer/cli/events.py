@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ..inbox.maintenance import PRUNED
+from ..inbox.maintenance import KEPT_DAYS, LEAST_KEPT_DAYS, PRUNED
 from ..inbox.queries import EventFilter, EventRow, EventStory, Trouble, note_of
 from ..inbox.records import STATES
 from ..state import AppState
@@ -139,7 +139,7 @@ def _print_facts(story: EventStory) -> None:
     facts = {
         "Event": row.event_id,
         "Type": row.type or "–",
-        "State": row.state + (f" ({row.note})" if row.note else ""),
+        "State": f"{row.state} ({noted})" if (noted := note_of(row, None)) else row.state,
         "Object": row.object_id or "–",
         "Received": shown(row.received_at),
         "Finished": shown(row.finished_at),
@@ -208,10 +208,14 @@ def stats(state: AppState, /, as_json: bool, **filters: Any) -> None:
     """Count events by state, and say how long the oldest has been waiting."""
     browser, wanted = state.inbox.browser, _asked_for(**filters)
     counts, waiting = browser.counts(wanted), browser.oldest_due(wanted)
+    failing = browser.with_failures(wanted)
     if as_json:
-        click.echo(json.dumps({"counts": counts, "oldest_due_seconds": waiting}))
+        found = {"counts": counts, "with_failures": failing, "oldest_due_seconds": waiting}
+        click.echo(json.dumps(found))
         return
     print_table(("STATE", "EVENTS"), counts.items())
+    if failing:
+        say(f"{failing} unfinished events have failures; events list shows them.")
     say(_waiting(waiting))
 
 
@@ -287,11 +291,14 @@ def _leaders(state: AppState, rows: list[EventRow]) -> list[EventRow]:
 
 
 def _leader(state: AppState, row: EventRow) -> EventRow | None:
+    if row.state == "pruned":
+        say(f"{row.event_id} was pruned: it can't be replayed.", err=True)
+        return None
     if row.handled_as is None:
         return row
     story = state.inbox.browser.story(row.handled_as)
     said = f"{row.event_id} was handled as {row.handled_as}"
-    if story is None:
+    if story is None or story.event.state == "pruned":
         say(f"{said}, which was pruned: it can't be replayed.", err=True)
         return None
     say(f"{said}: that one is meant.", err=True)
@@ -412,6 +419,14 @@ def sweep(state: AppState, limit: int, as_json: bool) -> None:
     help="By default done and ignored; failed and quarantined stay until named.",
 )
 @click.option("--type", "types", multiple=True, metavar="TYPE", help="Also payment.*")
+@click.option(
+    "--forget",
+    type=AGE,
+    default=f"{KEPT_DAYS}d",
+    show_default=True,
+    metavar="AGE",
+    help=f"For how long ids are kept, at least {LEAST_KEPT_DAYS}d.",
+)
 @click.option("--dry-run", is_flag=True, help="Count only.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.option("--json", "as_json", is_flag=True)
@@ -421,35 +436,42 @@ def prune(
     older_than: timedelta,
     states: tuple[Any, ...],
     types: tuple[str, ...],
+    forget: timedelta,
     dry_run: bool,
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Delete old events with their deliveries, runs and errors.
+    """Empty old events: payload, deliveries, executions and errors are deleted.
 
-    A pruned event that PaySafer sends again is a new one: keep what may still come. It asks
-    before it deletes events in states that you name.
+    The ids are kept for --forget, so that an event that PaySafer sends again is known and not
+    handled again. It asks before it empties events in states that you name.
     """
-    until = state.inbox.browser.now() - round(older_than.total_seconds() * 1000)
+    if forget < timedelta(days=LEAST_KEPT_DAYS):
+        raise click.UsageError(f"--forget is at least {LEAST_KEPT_DAYS}d.")
+    now = state.inbox.browser.now()
+    until = now - round(older_than.total_seconds() * 1000)
     wanted = EventFilter(states=states or PRUNED, types=types, until=until)
     count = state.inbox.browser.count(wanted)
     say(f"{count} events are older than {shown(until)}.", err=as_json)
-    deleted = 0
+    pruned = forgotten = 0
     if count and not dry_run:
         if states and not yes:
-            click.confirm("Delete them for good?", abort=True, err=as_json)
-        deleted = _prune(state, wanted, count)
+            click.confirm("Empty them for good?", abort=True, err=as_json)
+        pruned = _prune(state, wanted, count)
+    if not dry_run:
+        kept = round(forget.total_seconds() * 1000)
+        forgotten = sum(state.inbox.upkeep.forget(now - kept))
     if as_json:
-        click.echo(json.dumps({"events": count, "deleted": deleted}))
+        click.echo(json.dumps({"events": count, "pruned": pruned, "forgotten": forgotten}))
 
 
 def _prune(state: AppState, wanted: EventFilter, count: int) -> int:
-    deleted = 0
+    pruned = 0
     with progress("Pruning", count) as advance:
         for batch in state.inbox.upkeep.prune(wanted):
-            deleted += batch
+            pruned += batch
             advance(batch)
-    return deleted
+    return pruned
 
 
 @events.command("reencrypt")

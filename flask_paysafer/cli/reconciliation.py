@@ -137,7 +137,7 @@ def event_of(
 
 _ADD = (
     "INSERT INTO seen VALUES (?, ?, ?) "
-    "ON CONFLICT DO UPDATE SET amount = max(amount, excluded.amount)"
+    "ON CONFLICT DO UPDATE SET amount = max(amount, excluded.amount)"  # NULL if either is
 )
 
 
@@ -155,7 +155,10 @@ class Seen:
 
     def covers(self, fact: Fact) -> bool:
         """Whether an event reported the fact."""
-        query = "SELECT 1 FROM seen WHERE type = ? AND object_id = ? AND amount >= ?"
+        query = (
+            "SELECT 1 FROM seen WHERE type = ? AND object_id = ? "
+            "AND (amount IS NULL OR amount >= ?)"
+        )
         return self._file.execute(query, fact).fetchone() is not None
 
     def __enter__(self) -> Seen:
@@ -214,7 +217,7 @@ def _still_missed(missed: MissedChange, standing: _Standing) -> MissedChange | N
 
 def _covers(standing: Fact, fact: Fact) -> bool:
     same = standing.type == fact.type and standing.object_id == fact.object_id
-    return same and standing.amount >= fact.amount
+    return same and (standing.amount or 0) >= (fact.amount or 0)
 
 
 Outcome = Literal["handled", "failed", "busy", "arrived"]

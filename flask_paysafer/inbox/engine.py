@@ -129,6 +129,7 @@ def _make_folder(url: URL) -> None:
 def _tune_sqlite(connection: sqlite3.Connection, _: Any) -> None:
     _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL"))
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA fullfsync = ON")
 
 

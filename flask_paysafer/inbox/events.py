@@ -32,13 +32,12 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from .database import Database, InsertAbsent, insert_absent, insert_or_overwrite, now_ms
 from .encryption import Seal
 from .records import Claim, Failure, State, Stored
 from .statements import Prepared
-from .tables import NEVER
 
 
 def taken_by(event: Table, lease_ms: int) -> dict[str, Any]:
@@ -46,6 +45,7 @@ def taken_by(event: Table, lease_ms: int) -> dict[str, Any]:
     return {
         "state": "processing",
         "due_at": now_ms() + lease_ms,
+        "stopped_at": None,
         "fence": event.c.fence + 1,
         "attempts": event.c.attempts + 1,
     }
@@ -53,7 +53,7 @@ def taken_by(event: Table, lease_ms: int) -> dict[str, Any]:
 
 def is_unvisited(event: Table) -> ColumnElement[bool]:
     """Whether nobody is running one handler of the event by a person's decision."""
-    return or_(event.c.visited_until.is_(None), event.c.visited_until <= now_ms())
+    return or_(event.c.replay_locked_until.is_(None), event.c.replay_locked_until <= now_ms())
 
 
 def is_next_in_sequence(event: Table) -> ColumnElement[bool]:
@@ -108,7 +108,7 @@ class Claims:
         self._make_due = (
             update(event)
             .where(is_key, event.c.state.in_(("pending", "failed", "ignored")))
-            .values(state="pending", due_at=now_ms(), attempts=0)
+            .values(state="pending", due_at=now_ms(), stopped_at=None, attempts=0)
         )
         self._renew = (
             update(event)
@@ -212,11 +212,11 @@ class Visits:
         self._begin = (
             update(event)
             .where(is_key, is_free, is_unvisited(event))
-            .values(fence=event.c.fence + 1, visited_until=until)
+            .values(fence=event.c.fence + 1, replay_locked_until=until)
         )
         is_ours = event.c.fence == bindparam("held_fence")
-        self._renew = update(event).where(is_key, is_ours).values(visited_until=until)
-        self._end = update(event).where(is_key, is_ours).values(visited_until=None)
+        self._renew = update(event).where(is_key, is_ours).values(replay_locked_until=until)
+        self._end = update(event).where(is_key, is_ours).values(replay_locked_until=None)
         self._read = reading(event).where(is_key)
 
     def begin(self, key: int) -> Stored | None:
@@ -254,6 +254,7 @@ class Batches:
     def __init__(self, database: Database, seal: Seal, *, account: str, lease: int) -> None:
         self._database = database
         self._seal = seal
+        self._account = account
         event = self._event = database.tables.event
         self._taken = taken_by(event, lease * 1000)
         self._stored = reading(event)
@@ -272,6 +273,23 @@ class Batches:
         """Return the keys of events that are due, the longest waiting first."""
         with self._database.connected() as connection:
             return list(connection.scalars(self._due, {"at_most": at_most}))
+
+    def leases_ending(self, within: float) -> tuple[float, float] | None:
+        """Return in how many seconds the first and the last lease end that end so soon.
+
+        A worker that lives renews its leases long before they end.
+        """
+        event = self._event
+        left = event.c.due_at - now_ms()
+        ending = select(func.min(left), func.max(left)).where(
+            event.c.account == self._account,
+            event.c.due_at > now_ms(),
+            event.c.due_at <= now_ms() + round(within * 1000),
+            event.c.state == "processing",
+        )
+        with self._database.connected() as connection:
+            first, last = connection.execute(ending).one()
+        return None if first is None else (first / 1000, last / 1000)
 
     def take(self, at_most: int) -> list[Stored]:
         """Claim up to ``at_most`` events that wait, the longest waiting first."""
@@ -352,6 +370,10 @@ class Known(NamedTuple):
     """SHA-256 of the body as it first came."""
 
 
+_NOT_RECEIVED = frozenset({"key", "replay_locked_until", "finished_at", "sequence", "handled_as"})
+"""The columns that a received event has no value for."""
+
+
 class Receipts:
     """Stores one account's events, and finds those that are stored."""
 
@@ -373,6 +395,12 @@ class Receipts:
         :returns: None if the event was pruned in between; nothing was stored.
         :raises InboxUnavailableError: if the database can't be used; nothing was stored.
         """
+        try:
+            return self._receive(row)
+        except IntegrityError:  # it was deleted before its delivery could be counted
+            return None
+
+    def _receive(self, row: _Values) -> int | Known | None:
         if self._database.dialect == "postgresql":
             return self._receive_at_once(row) or self._recognise(row)
         with self._database.connected() as connection:
@@ -391,6 +419,8 @@ class Receipts:
 
     def _count(self, connection: Connection, known: Known, verified_with: str | None) -> None:
         if known.state == "processing" and self._database.has_one_writer:
+            return
+        if known.state == "pruned":
             return
         row = {"event_key": known.key, "found": known.state, "verified_with": verified_with}
         with self._database.committing_relaxed(connection):
@@ -431,7 +461,7 @@ class Receipts:
         given = {
             column.name: bindparam(column.name, type_=column.type)
             for column in event.c
-            if column.name not in ("key", "visited_until", "finished_at", "sequence")
+            if column.key not in _NOT_RECEIVED
         }
         entering = postgresql.insert(event).values({**given, **self._times()})
         entered = entering.on_conflict_do_nothing().returning(event.c.key).cte("entered")
@@ -444,7 +474,8 @@ class Receipts:
         delivery = self._database.tables.delivery
         verified_with = bindparam("verified_with", type_=delivery.c.verified_with.type)
         deliveries = select(known.c.key, known.c.state, now_ms(), verified_with).where(
-            known.c.digest == bindparam("digest", type_=known.c.digest.type)
+            known.c.digest == bindparam("digest", type_=known.c.digest.type),
+            known.c.state != "pruned",
         )
         columns = ["event_key", "found", "delivered_at", "verified_with"]
         return insert(delivery).from_select(columns, deliveries)
@@ -458,7 +489,11 @@ class Receipts:
 
     @staticmethod
     def _times() -> dict[str, Any]:
-        return {"received_at": now_ms(), "due_at": now_ms() + bindparam("due_in")}
+        return {
+            "received_at": now_ms(),
+            "due_at": now_ms() + bindparam("due_in"),
+            "stopped_at": now_ms() + bindparam("stopped_in"),
+        }
 
 
 # The ledger: a row means that this handler is done with this event.
@@ -469,7 +504,6 @@ class Receipts:
 
 
 _ERROR_LENGTH = 8000
-ONE_CHARSET = ("mysql", "mariadb")
 
 
 class Ledger:
@@ -503,10 +537,12 @@ class Ledger:
             update(event)
             .where(event.c.key == bindparam("event_key"), event.c.fence == bindparam("held_fence"))
             .where(is_idle)
-            .values(state="done", due_at=None, finished_at=now_ms())
+            .values(state="done", due_at=None, stopped_at=None, finished_at=now_ms())
         )
         self._fail = (
-            update(event).where(held).values(state="failed", due_at=NEVER, finished_at=now_ms())
+            update(event)
+            .where(held)
+            .values(state="failed", due_at=None, stopped_at=now_ms(), finished_at=now_ms())
         )
         self._postpone = (
             update(event)
@@ -641,13 +677,21 @@ class Ledger:
     ) -> None:
         for failure in failures:
             row = _failure_row(claim, failure)
-            try:
+            if row["error"].isascii():
                 connection.execute(self._note_failure, row)
-            except DBAPIError as error:
-                if error.connection_invalidated or self._database.dialect not in ONE_CHARSET:
-                    raise
-                # Tables of an earlier release take the database's own charset alone.
-                connection.execute(self._note_failure, row | {"error": _in_ascii(row["error"])})
+            else:
+                self._add_failure_in_words(connection, row)
+
+    def _add_failure_in_words(self, connection: Connection, row: dict[str, Any]) -> None:
+        """Store a text in letters that the database or its connection may not know."""
+        try:
+            with connection.begin_nested():
+                connection.execute(self._note_failure, row)
+        except (DBAPIError, UnicodeError) as error:
+            if isinstance(error, DBAPIError) and error.connection_invalidated:
+                raise
+            in_ascii = row["error"].encode("ascii", "backslashreplace").decode()
+            connection.execute(self._note_failure, {**row, "error": in_ascii})
 
     def release(self, claim: Claim, *, wait: float = 0, spent: bool = True) -> None:
         """Give the event back, to be claimed by anybody after ``wait`` seconds.
@@ -693,14 +737,12 @@ def _held(claim: Claim) -> dict[str, int]:
     return {"event_key": claim.key, "held_fence": claim.fence}
 
 
-def _in_ascii(text: str) -> str:
-    return text.encode("ascii", "backslashreplace").decode("ascii")
-
-
 def _failure_row(claim: Claim, failure: Failure) -> dict[str, Any]:
+    # No database takes a lone surrogate, and PostgreSQL takes no NUL.
+    error = failure.error[:_ERROR_LENGTH].encode("utf-8", "backslashreplace").decode()
     return {
         "event_key": claim.key,
         "handler": failure.handler,
         "attempt": claim.attempt,
-        "error": failure.error[:_ERROR_LENGTH],
+        "error": error.replace("\x00", "\\x00"),
     }

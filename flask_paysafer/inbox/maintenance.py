@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import (
     Column,
     ColumnElement,
+    Connection,
     and_,
     bindparam,
     delete,
-    exists,
     insert,
     or_,
     select,
@@ -24,10 +24,15 @@ from .encryption import Seal
 from .events import is_unvisited
 from .queries import Browser, EventFilter
 from .records import State
-from .tables import NEVER
 
 PRUNED: tuple[State, ...] = ("done", "ignored")
 """What is pruned by age; failed and quarantined rows stay until they are asked for by name."""
+
+KEPT_DAYS = 400
+"""For how long the ids of pruned events are kept by default."""
+
+LEAST_KEPT_DAYS = 35
+"""No less: PaySafer may still deliver them, and ``reconcile`` looks as far back."""
 
 _BATCH = 500
 
@@ -41,19 +46,24 @@ class Upkeep:
         self._browser = browser
         self._account = account
         event, run = database.tables.event, database.tables.handler_run
+        self._event = event
         is_key = and_(event.c.account == account, event.c.key == bindparam("of_event"))
         is_idle = or_(event.c.state != "processing", event.c.due_at <= now_ms())
         is_free = self._is_free = and_(is_idle, is_unvisited(event))
+        is_full = event.c.state != "pruned"
+        self._pruned_of = select(event.c.key).where(
+            event.c.key.in_(bindparam("keys", expanding=True)), ~is_full
+        )
         self._find_free = select(event.c.key).where(event.c.account == account, is_free)
         self._requeue = (
             update(event)
-            .where(is_key, is_free)
-            .values(state="pending", due_at=now_ms(), attempts=0, finished_at=None)
+            .where(is_key, is_free, is_full)
+            .values(state="pending", due_at=now_ms(), stopped_at=None, attempts=0, finished_at=None)
         )
         self._set_aside = (
             update(event)
-            .where(is_key, is_free)
-            .values(state="quarantined", due_at=NEVER, note=bindparam("why"))
+            .where(is_key, is_free, is_full)
+            .values(state="quarantined", due_at=None, stopped_at=now_ms(), note=bindparam("why"))
         )
         self._forget_runs = delete(run).where(run.c.event_key == bindparam("of_event"))
         self._note = insert(database.tables.delivery).values(delivered_at=now_ms())
@@ -83,31 +93,69 @@ class Upkeep:
         return result.rowcount == 1
 
     def prune(self, wanted: EventFilter) -> Iterator[int]:
-        """Delete the events that are asked for, with all that belongs to them.
+        """Empty the events that are asked for: payload, errors, deliveries and executions go.
 
-        Yields how many each batch deleted. A batch is one short transaction, so
-        that new events don't wait.
+        Id, type, object and sum stay, so that an event that is delivered again is known, and
+        ``reconcile`` misses nothing. What a worker has is left alone.
+
+        Yields how many each batch emptied. A batch is one short transaction, so that new
+        events don't wait.
         """
-        while keys := [row.key for row in self._browser.find(wanted, limit=_BATCH)]:
-            yield self._delete(keys, *wanted.conditions(self._database.tables.event))
+        emptied = (
+            update(self._event)
+            .where(self._event.c.account == self._account, self._is_free)
+            .where(*wanted.conditions(self._event))
+            .values(
+                state="pruned",
+                due_at=None,
+                stopped_at=None,
+                payload=b"",
+                encrypted=False,
+                verified_with=None,
+                note=None,
+            )
+        )
+        before: int | None = None
+        while rows := self._browser.find(wanted, limit=_BATCH, before=before):
+            before, keys = rows[-1].key, [row.key for row in rows]
+            with self._database.transaction() as connection:
+                connection.execute(emptied.where(self._event.c.key.in_(keys)))
+                pruned = list(connection.scalars(self._pruned_of, {"keys": keys}))
+                self._delete_belongings(connection, pruned)
+            yield len(pruned)
+
+    def forget(self, received_before: int) -> Iterator[int]:
+        """Delete the pruned events that were received before a time; yield each batch's number.
+
+        Delivered again, they would be new events.
+
+        :param received_before: UTC milliseconds.
+        """
+        wanted = EventFilter(states=["pruned"], until=received_before)
+        while rows := self._browser.find(wanted, limit=_BATCH):
+            yield self._delete([row.key for row in rows], self._event.c.state == "pruned")
 
     def remove(self, event_ids: Sequence[str]) -> int:
         """Delete these events, but for those that a worker has, and return how many there were."""
-        wanted = self._find_free.where(self._database.tables.event.c.event_id.in_(event_ids))
+        wanted = self._find_free.where(self._event.c.event_id.in_(event_ids))
         with self._database.connected() as connection:
             keys = [*connection.scalars(wanted)]
         return self._delete(keys, self._is_free)
 
     def _delete(self, keys: list[int], *conditions: ColumnElement[bool]) -> int:
         """Delete those of the events that ``conditions`` still hold for, and count them."""
-        tables = self._database.tables
-        event = tables.event
+        event = self._event
+        chosen = select(event.c.key).where(event.c.key.in_(keys), *conditions).with_for_update()
         with self._database.transaction() as connection:
-            gone = connection.execute(delete(event).where(event.c.key.in_(keys), *conditions))
-            for table in (tables.handler_run, tables.failure, tables.delivery):
-                is_left = exists().where(event.c.key == table.c.event_key)
-                connection.execute(delete(table).where(table.c.event_key.in_(keys), ~is_left))
+            held = list(connection.scalars(chosen))
+            self._delete_belongings(connection, held)
+            gone = connection.execute(delete(event).where(event.c.key.in_(held)))
         return gone.rowcount
+
+    def _delete_belongings(self, connection: Connection, keys: list[int]) -> None:
+        tables = self._database.tables
+        for table in (tables.handler_run, tables.failure, tables.delivery):
+            connection.execute(delete(table).where(table.c.event_key.in_(keys)))
 
     def reencrypt(self) -> Iterator[bool]:
         """Encrypt every payload with the first key. Yields for each whether it could be read.
@@ -116,7 +164,7 @@ class Upkeep:
         to pay are payloads too: without them a lost answer can't be asked for again.
         """
         event = self._database.tables.event
-        for row in self._browser.walk(EventFilter()):
+        for row in self._browser.walk(EventFilter()):  # pruned ones have no payload
             yield self._renew(event.c.payload, event.c.encrypted, event.c.key == row.key)
         attempt = self._database.tables.checkout_attempt
         for reference, number in self._open_attempts():

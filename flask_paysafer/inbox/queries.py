@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, case, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    and_,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+)
 
 from .database import Database, now_ms
 from .encryption import Seal
-from .records import HANDLED_AS, STATES, State, is_settled
-from .tables import NEVER, Tables
+from .records import DUE, STATES, STOPPED, State, is_settled
+from .tables import Tables
 
 _AT_ONCE = 500
 _LONGEST = 500
@@ -81,19 +93,23 @@ class EventFilter:
     object_id: str | None = None
     since: int | None = None
     """Received at or after this moment, in UTC milliseconds."""
+    with_pruned: bool = False
+    """Whether events that were emptied are among them, where no states are named."""
     until: int | None = None
     """Received before this moment, in UTC milliseconds."""
 
     @property
     def is_of_unfinished(self) -> bool:
         """Whether the index of unfinished events holds all that is asked for."""
-        return bool(self.states) and not set(self.states) & {"done", "ignored"}
+        return bool(self.states) and set(self.states) <= {*DUE, *STOPPED}
 
     def conditions(self, event: Table) -> list[ColumnElement[bool]]:
         """Return the filter in SQL."""
         found: list[ColumnElement[bool]] = []
         if self.states:
             found.append(event.c.state.in_(self.states))
+        elif not self.with_pruned:
+            found.append(event.c.state != "pruned")
         if self.is_of_unfinished:
             found.append(_is_indexed(event, self.states))
         if self.types:
@@ -112,10 +128,13 @@ ALL = EventFilter()
 
 
 def _is_indexed(event: Table, states: Sequence[State]) -> ColumnElement[bool]:
-    """Say what is true of ``due_at`` in these states, so that its index finds the rows."""
-    if set(states) <= {"failed", "quarantined"}:
-        return event.c.due_at >= NEVER
-    return event.c.due_at.is_not(None)
+    """Say what is true of these states' times, so that their indices find the rows."""
+    indexed = [
+        column.is_not(None)
+        for column, its_states in ((event.c.due_at, DUE), (event.c.stopped_at, STOPPED))
+        if set(states) & set(its_states)
+    ]
+    return or_(*indexed)
 
 
 def _is_type(event: Table, wanted: str) -> ColumnElement[bool]:
@@ -151,17 +170,15 @@ class EventRow:
     note: str | None
     verified_with: str | None
     encrypted: bool
-
-    @property
-    def handled_as(self) -> str | None:
-        """The id of reconcile's event of the same fact that was handled for this one."""
-        note = self.note or ""
-        return note.removeprefix(HANDLED_AS) if note.startswith(HANDLED_AS) else None
+    handled_as: str | None
+    """The id of the reconciliation event that was handled in the place of this one."""
 
 
 def note_of(row: EventRow, trouble: Trouble | None) -> str:
     """Return what is noted of the event, and why it is not done if a handler failed."""
     notes = [row.note] if row.note else []
+    if row.handled_as is not None:
+        notes.append(f"handled as {row.handled_as}")
     if trouble is not None and not is_settled(row.state):
         notes.append(f"{trouble.handler}: {trouble.error:.100}")
     return "; ".join(notes)
@@ -320,9 +337,28 @@ class Browser:
         event = self._tables.event
         query = select(event.c.state, func.count()).group_by(event.c.state)
         with self._database.connected() as connection:
-            conditions = self._conditions(connection, wanted)
+            conditions = self._conditions(connection, replace(wanted, with_pruned=True))
             found = {row[0]: row[1] for row in connection.execute(query.where(*conditions))}
         return {state: found.get(state, 0) for state in STATES}
+
+    def with_failures(self, wanted: EventFilter = ALL) -> int:
+        """Return how many events are not done though a handler of theirs was tried and failed.
+
+        They are failed, or wait for their next attempt.
+        """
+        event, failure = self._tables.event, self._tables.failure
+        has_failed = exists().where(failure.c.event_key == event.c.key)
+        query = select(func.count()).select_from(event).where(has_failed)
+        found = 0
+        with self._database.connected() as connection:
+            # One after the other, so that each is found through its index.
+            for states in (DUE, ("failed",)):
+                asked_for = [state for state in states if state in (wanted.states or states)]
+                if asked_for:
+                    unfinished = replace(wanted, states=asked_for)
+                    conditions = self._conditions(connection, unfinished)
+                    found += connection.execute(query.where(*conditions)).scalar_one()
+        return found
 
     def oldest_due(self, wanted: EventFilter = ALL) -> float | None:
         """Return for how many seconds the longest waiting event has been due; None if none is."""
@@ -350,7 +386,9 @@ class Browser:
         offset = event.c.received_at - since
         begins = (event.c.received_at - offset % span).label("begins")
         with self._database.connected() as connection:
-            conditions = self._conditions(connection, EventFilter(since=since, until=until))
+            conditions = self._conditions(
+                connection, EventFilter(since=since, until=until, with_pruned=True)
+            )
             query = (
                 select(begins, event.c.state, func.count())
                 .where(*conditions)

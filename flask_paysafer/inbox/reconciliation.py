@@ -29,7 +29,7 @@ from ..events import Event
 from ..profile import ApiProfile
 from .database import Database, InsertAbsent, insert_absent
 from .encryption import Seal
-from .records import HANDLED_AS, State, object_id_of
+from .records import State, amount_refunded_in, object_id_of
 
 REFUNDED = "payment.refunded"
 FACT_TYPES = ("payment.created", "payment.completed", "payment.failed", REFUNDED)
@@ -46,8 +46,10 @@ class Fact(NamedTuple):
 
     type: str
     object_id: str
-    amount: int = 0
-    """For refunds: the sum given back by then, in minor units. A greater sum covers a smaller."""
+    amount: int | None = 0
+    """For refunds: the sum given back by then, in minor units. A greater sum covers a smaller.
+
+    None where an event does not say: it covers any, for better one is missed than done twice."""
 
     @property
     def name(self) -> str:
@@ -174,9 +176,7 @@ class Facts:
     def note_follower(self, connection: Connection, event_key: int, name: str) -> None:
         """Note on a real event that it was handled as the fact's."""
         event = self._database.tables.event
-        noted = (
-            update(event).where(event.c.key == event_key).values(note=f"{HANDLED_AS}{name}"[:255])
-        )
+        noted = update(event).where(event.c.key == event_key).values(handled_as=name[:255])
         connection.execute(noted)
 
     def standing(self, object_ids: Sequence[str]) -> dict[Fact, tuple[int, State | None]]:
@@ -197,11 +197,14 @@ class Facts:
     ) -> Iterator[Fact]:
         """Yield the facts that real events told of, from a row on, in constant memory.
 
+        Pruned events are among them: type, object and sum are kept.
+
         :param object_ids: Only of these payments.
         """
         event = self._database.tables.event
+        columns = (event.c.key, event.c.event_id, event.c.type, event.c.object_id)
         query = (
-            select(event.c.key, event.c.event_id, event.c.type, event.c.object_id)
+            select(*columns, event.c.amount_refunded)
             .where(event.c.account == self._account, event.c.type.in_(FACT_TYPES))
             .where(event.c.object_id.is_not(None), event.c.key >= bindparam("from_key"))
             .order_by(event.c.key)
@@ -213,35 +216,35 @@ class Facts:
             first_key = rows[-1].key + 1
             # Reconcile's own events are named after their facts; they tell of nothing new.
             real = [row for row in rows if not row.event_id.startswith(f"{row.type}:")]
-            sums = self._refunded([row.key for row in real if row.type == REFUNDED])
+            unknown = [
+                row.key for row in real if row.type == REFUNDED and row.amount_refunded is None
+            ]
+            sums = self._refunded(unknown)
             for row in real:
-                yield Fact(row.type, row.object_id, sums.get(row.key, 0))
+                amount = row.amount_refunded if row.type == REFUNDED else 0
+                yield Fact(row.type, row.object_id, sums.get(row.key, amount))
 
     def _page(self, query: Any, first_key: int) -> Sequence[Row[Any]]:
         with self._database.connected() as connection:
             return connection.execute(query, {"from_key": first_key}).all()
 
-    def _refunded(self, keys: list[int]) -> dict[int, int]:
-        """Return the sums that these refunds' payloads name."""
+    def _refunded(self, keys: list[int]) -> dict[int, int | None]:
+        """Return the sums in the payloads of refunds that a release without the column stored."""
         if not keys:
             return {}
         event = self._database.tables.event
         bodies = select(event.c.key, event.c.payload, event.c.encrypted)
+        is_full = event.c.state != "pruned"
         with self._database.connected() as connection:
-            rows = connection.execute(bodies.where(event.c.key.in_(keys))).all()
+            rows = connection.execute(bodies.where(event.c.key.in_(keys), is_full)).all()
         return {row.key: self._sum_in(row) for row in rows}
 
-    def _sum_in(self, row: Any) -> int:
+    def _sum_in(self, row: Any) -> int | None:
         try:
             payload = self._seal.open(row.payload, encrypted=row.encrypted)
         except PayloadUnreadableError:
-            return UNREADABLE
-        return refunded_sum(Event.from_json(payload, self._profile).data) or UNREADABLE
-
-
-UNREADABLE = 2**62
-"""The sum of a refund that does not say or can't be decrypted. It covers any: better missed
-than done twice."""
+            return None
+        return amount_refunded_in(Event.from_json(payload, self._profile))
 
 
 def refunded_sum(payment: Any) -> int | None:

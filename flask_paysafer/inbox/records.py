@@ -11,29 +11,40 @@ from ..errors import PayloadUnreadableError
 from ..events import Event
 from ..profile import ApiProfile
 
-State = Literal["pending", "processing", "done", "failed", "ignored", "quarantined"]
-"""Where an event stands.
+State = Literal["pending", "processing", "done", "failed", "ignored", "quarantined", "pruned"]
+"""The states of an event; :mod:`.events` draws how one leads to another.
 
 - ``pending``: stored, to be handled (again) when it is due
 - ``processing``: a worker holds it until its lease runs out
 - ``done``: every handler is done
 - ``failed``: a handler failed; inline, the next delivery tries again; with Celery,
   its attempts are used up
-- ``ignored``: nobody wanted it, or it is of the other mode; can be replayed
-- ``quarantined``: set aside for a person: not an event, other content under a known
+- ``ignored``: no handler wants it, or it is of the other mode; can be replayed
+- ``quarantined``: set aside for an operator: not an event, other content under a known
   id, or put here by an operator
+- ``pruned``: finished and emptied; its id is kept, so that it is not handled again
 """
 
-STATES: tuple[State, ...] = ("pending", "processing", "done", "failed", "ignored", "quarantined")
+STATES: tuple[State, ...] = (
+    "pending",
+    "processing",
+    "done",
+    "failed",
+    "ignored",
+    "quarantined",
+    "pruned",
+)
 
+DUE: tuple[State, ...] = ("pending", "processing")
+"""Events that are to be handled at a known time."""
 
-HANDLED_AS = "handled as "
-"""Begins the note on an event whose fact ``reconcile`` had handled; the id of its event follows."""
+STOPPED: tuple[State, ...] = ("failed", "quarantined")
+"""Events that need an operator, or to be delivered again."""
 
 
 def is_settled(state: State | None) -> bool:
-    """Whether nothing is left to do for an event in this state; None stands for pruned."""
-    return state in (None, "done", "quarantined")
+    """Whether nothing is left to do for an event in this state; None: it was deleted."""
+    return state in (None, "done", "quarantined", "pruned")
 
 
 class Claim(NamedTuple):
@@ -44,10 +55,12 @@ class Claim(NamedTuple):
     """Grows with every claim of the row: an older claim can't finish a newer one's work."""
     attempt: int
     """How often this event was claimed since it came in or was replayed, from 1."""
+    is_replay_lock: bool = False
+    """Whether it is for one handler alone, which may be done with the event already."""
 
     @property
     def is_first(self) -> bool:
-        """Whether nobody has claimed this event before, so that no handler can be done."""
+        """Whether the event was never claimed before, so that no handler can be done."""
         return self.fence == 1
 
 
@@ -100,6 +113,14 @@ def object_id_of(event: Event) -> str | None:
 def printable_id(found: object) -> str | None:
     """Return an id as every database can hold it, or None."""
     return found[:255] if isinstance(found, str) and found.isprintable() else None
+
+
+def amount_refunded_in(event: Event) -> int | None:
+    """Return the sum that a ``payment.refunded`` says was given back by then, in minor units."""
+    if event.type != "payment.refunded":
+        return None
+    amount = getattr(event.data, "amount_refunded", None)
+    return amount if type(amount) is int and 0 < amount < 2**63 else None
 
 
 class Failure(NamedTuple):

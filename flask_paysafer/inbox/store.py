@@ -23,8 +23,8 @@ from .maintenance import Upkeep
 from .ordering import Watermarks
 from .queries import Browser
 from .reconciliation import Fact, Facts
-from .records import Claim, Mark, Recorded, State, object_id_of, printable_id
-from .tables import NEVER
+from .records import Claim, Mark, Recorded, State, amount_refunded_in, object_id_of, printable_id
+from .wakeups import Wakeups
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ class Inbox:
         self.browser = Browser(database, self.seal, account=account)
         self.upkeep = Upkeep(database, self.seal, self.browser, account=account)
         self.watermarks = Watermarks(database, account=account, lease=lease)
+        self.wakeups = Wakeups(database, account=account)
         self.facts = Facts(database, self.seal, account=account, profile=self.profile)
         self._lease = lease
         self._fresh: tuple[State, int] = (
@@ -94,7 +95,7 @@ class Inbox:
         state, due_in = self._fresh if ignored is None else _IGNORED
         row = self._row(
             payload, event.id, state, due_in, note=ignored, verified_with=verified_with
-        ) | {"type": event.type, "object_id": object_id_of(event), "created": event.created}
+        ) | _facts_of(event)
         received = self._receipts.receive(row)
         if not isinstance(received, int):
             known = self._record_again(event, payload, row, received)
@@ -157,6 +158,8 @@ class Inbox:
             "event_id": event_id,
             "state": state,
             "due_in": due_in,
+            "stopped_in": 0 if state == "quarantined" else None,
+            "amount_refunded": None,
             "fence": is_claimed,
             "attempts": is_claimed,
             "digest": hashlib.sha256(payload).hexdigest(),
@@ -173,7 +176,7 @@ class Inbox:
             raise InboxUnavailableError(
                 "An event was pruned while it came in again; it will be taken when it comes next."
             )
-        if known.digest != row["digest"]:
+        if known.digest != row["digest"] and known.state != "pruned":
             if not self._holds_same(event.id, payload):
                 return self._refuse_conflict(event.id, known, payload, row["verified_with"])
             self._receipts.count(known, row["verified_with"])
@@ -239,7 +242,7 @@ class Inbox:
         """
         row = self._row(
             payload, event.id, "processing", self._lease * 1000, note=None, verified_with=None
-        ) | {"type": event.type, "object_id": object_id_of(event), "created": event.created}
+        ) | _facts_of(event)
         with self.database.transaction() as connection:
             if not self.facts.let_stand(connection, fact):
                 return None
@@ -264,12 +267,21 @@ class Inbox:
             payload,
             aside_id(payload),
             "quarantined",
-            NEVER,
+            None,
             note=about[:255],
             verified_with=verified_with,
         ) | {"type": "", "object_id": None, "created": 0}
         with self.database.transaction() as connection:
             self._receipts.insert(connection, row)
+
+
+def _facts_of(event: Event) -> dict[str, Any]:
+    return {
+        "type": event.type,
+        "object_id": object_id_of(event),
+        "created": event.created,
+        "amount_refunded": amount_refunded_in(event),
+    }
 
 
 def aside_id(payload: bytes) -> str:

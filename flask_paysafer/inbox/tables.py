@@ -1,13 +1,14 @@
 """The inbox's tables, made once in any metadata.
 
 - ``paysafer_event``: one row per event, and per quarantined body
-- ``paysafer_handler_run``: the ledger; a row means that handler is done with that event
+- ``paysafer_handler_run``: handler executions; a row means that handler is done with that event
 - ``paysafer_handler_failure``: one row per failed attempt of a handler
 - ``paysafer_delivery``: one row per delivery after the first, and per replay
 - ``paysafer_watermark``: the newest event a ``stale="skip"`` handler has handled per object
 - ``paysafer_checkout``: one row per order that a customer has tried to pay
 - ``paysafer_checkout_attempt``: one row per try
-- ``paysafer_fact``: what ``reconcile`` found at the API that no event had told of
+- ``paysafer_fact``: the reconciliation events, for what no webhook was received
+- ``paysafer_wakeup``: whether a message to the workers is under way (Celery)
 - ``paysafer_subscription``: one row per subscription
 - ``paysafer_subscription_period``: one row per period that began
 - ``paysafer_saved_card``: the cards that customers left with PaySafer, with their consent
@@ -17,17 +18,23 @@ Rules of this file: times are integers, UTC milliseconds, from the database's ow
 clock, so that three databases compare them alike. Text that identifies is compared
 byte by byte: MariaDB's default would take ``evt_a`` and ``evt_A`` for one event. There
 are few and narrow indices, for every insert pays for each of them.
+
+Execution rows have no foreign key: MariaDB would hold a lock on the event's row for as
+long as the transaction that the handler runs in, and its lease could not be renewed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -40,15 +47,16 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
+from .records import DUE, STATES, STOPPED, State
+
 SCHEMA_VERSION = 3
 """Raised with every change of these tables; :mod:`.migrations` brings older ones up to it.
 
-Version 1 had neither the checkout's tables nor the facts, nor visits, and its index of
-unfinished events was on the state. Version 2 had no local events.
+Version 1 had neither the checkout's tables nor reconciliation events nor replay locks, and
+its index of unfinished events was on the state. Version 2 had no local events, subscriptions,
+saved cards or pruned events, ``2**62`` for the time at which an event that needs an operator
+is due, no index of those, and neither checks nor foreign keys.
 """
-
-NEVER = 2**62
-"""``due_at`` of a row that waits for a person: in the index of unfinished work, never due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,7 @@ class Tables:
     checkout: Table
     checkout_attempt: Table
     fact: Table
+    wakeup: Table
     subscription: Table
     subscription_period: Table
     saved_card: Table
@@ -87,6 +96,7 @@ def tables_in(metadata: MetaData) -> Tables:
         checkout=_once(metadata, "paysafer_checkout", _checkout),
         checkout_attempt=_once(metadata, "paysafer_checkout_attempt", _checkout_attempt),
         fact=_once(metadata, "paysafer_fact", _fact),
+        wakeup=_once(metadata, "paysafer_wakeup", _wakeup),
         subscription=_once(metadata, "paysafer_subscription", _subscription),
         subscription_period=_once(metadata, "paysafer_subscription_period", _subscription_period),
         saved_card=_once(metadata, "paysafer_saved_card", _saved_card),
@@ -106,8 +116,8 @@ def _exact(length: int) -> TypeEngine[str]:
     return String(length).with_variant(binary, "mysql", "mariadb")
 
 
-def _any_text() -> TypeEngine[str]:
-    """Text in any language, whatever the database's own charset."""
+def _text() -> TypeEngine[str]:
+    """Text of any length and alphabet, whatever the database's own character set."""
     return Text().with_variant(mysql.TEXT(charset="utf8mb4"), "mysql", "mariadb")
 
 
@@ -121,11 +131,11 @@ def _body() -> TypeEngine[bytes]:
 
 
 def _event(metadata: MetaData) -> Table:
-    due_at = Column("due_at", BigInteger)
     account = Column("account", _exact(64), nullable=False)
+    # With the account first SQLite takes these indices and not the one of the ids.
+    due_at = Column("due_at", BigInteger)
+    stopped_at = Column("stopped_at", BigInteger)
     sequence = Column("sequence", _exact(32))
-    unfinished = due_at.is_not(None)
-    is_local = sequence.is_not(None)
     return Table(
         "paysafer_event",
         metadata,
@@ -136,34 +146,54 @@ def _event(metadata: MetaData) -> Table:
         Column("object_id", _exact(255)),
         Column("created", BigInteger, nullable=False),
         Column("state", _exact(16), nullable=False),
+        # When it is to be handled, or its lease ends; of pending and processing events.
         due_at,
+        # When it began to need an operator; of failed and quarantined events.
+        stopped_at,
         Column("fence", Integer, nullable=False),
-        Column("visited_until", BigInteger),
+        Column("visited_until", BigInteger, key="replay_locked_until"),
         Column("attempts", Integer, nullable=False),
         Column("received_at", BigInteger, nullable=False),
         Column("finished_at", BigInteger),
+        # Local events of one object have one sequence, and are handled one after the other.
         sequence,
+        # The reconciliation event that was handled in the place of this one.
+        Column("handled_as", _exact(255)),
+        # The sum that a payment.refunded names, in minor units.
+        Column("amount_refunded", BigInteger),
         Column("digest", _exact(64), nullable=False),
         Column("verified_with", _exact(64)),
         Column("note", String(255)),
         Column("encrypted", Boolean, nullable=False),
         Column("payload", _body(), nullable=False),
         UniqueConstraint("account", "event_id", name="paysafer_event_once"),
-        Index(
-            "paysafer_event_unfinished",
-            # With the account first SQLite takes this index and not the one of the ids.
-            account,
-            due_at,
-            postgresql_where=unfinished,
-            sqlite_where=unfinished,
+        CheckConstraint(_one_of("state", STATES), name="paysafer_event_state"),
+        CheckConstraint(
+            f"(due_at IS NULL) = (NOT {_one_of('state', DUE)})", name="paysafer_event_is_due"
         ),
-        Index(
-            "paysafer_event_sequence",
-            sequence,
-            postgresql_where=is_local,
-            sqlite_where=is_local,
+        CheckConstraint(
+            f"(stopped_at IS NULL) = (NOT {_one_of('state', STOPPED)})",
+            name="paysafer_event_is_stopped",
         ),
+        _where_given("paysafer_event_due", account, due_at),
+        _where_given("paysafer_event_stopped", account, stopped_at),
+        _where_given("paysafer_event_sequence", sequence),
     )
+
+
+def _one_of(column: str, states: tuple[State, ...]) -> str:
+    return f"({column} IN ({', '.join(repr(state) for state in states)}))"
+
+
+def _where_given(name: str, *columns: Column[Any]) -> Index:
+    """Index the rows in which the last column has a value; MariaDB indexes all."""
+    is_given = columns[-1].is_not(None)
+    return Index(name, *columns, postgresql_where=is_given, sqlite_where=is_given)
+
+
+def _of_event(metadata: MetaData, name: str) -> ForeignKeyConstraint:
+    schema = "" if metadata.schema is None else f"{metadata.schema}."
+    return ForeignKeyConstraint(["event_key"], [f"{schema}paysafer_event.key"], name=name)
 
 
 def _handler_run(metadata: MetaData) -> Table:
@@ -189,8 +219,9 @@ def _failure(metadata: MetaData) -> Table:
         Column("handler", _exact(255), nullable=False),
         Column("attempt", Integer, nullable=False),
         Column("failed_at", BigInteger, nullable=False),
-        Column("error", _any_text(), nullable=False),
+        Column("error", _text(), nullable=False),
         Index("paysafer_handler_failure_of", event_key),
+        _of_event(metadata, "paysafer_handler_failure_event"),
     )
 
 
@@ -205,6 +236,7 @@ def _delivery(metadata: MetaData) -> Table:
         Column("found", _exact(16), nullable=False),
         Column("verified_with", _exact(64)),
         Index("paysafer_delivery_of", event_key),
+        _of_event(metadata, "paysafer_delivery_event"),
     )
 
 
@@ -289,6 +321,15 @@ def _fact(metadata: MetaData) -> Table:
         Column("seen_at", BigInteger, nullable=False),
         Column("stands", Boolean, nullable=False),
         Column("event_key", BigInteger),
+    )
+
+
+def _wakeup(metadata: MetaData) -> Table:
+    return Table(
+        "paysafer_wakeup",
+        metadata,
+        Column("account", _exact(64), primary_key=True),
+        Column("sent_at", BigInteger),
     )
 
 

@@ -130,6 +130,9 @@ class Views:
 
     def replay(self, key: int) -> AnyResponse:
         event = self._story(key).event
+        if event.state == "pruned":
+            flash(_PRUNED, "paysafer_operator")
+            return redirect(url_for(".operator_event", key=key), 303)
         if event.handled_as is not None:
             return self._replay_leader(key, event.handled_as)
         handler = request.form.get("handler") or None
@@ -174,6 +177,7 @@ _REPLAYED = {
     "stale": "Not run: it has handled a newer event of the same object.",
     "unwanted": "No handler of that name is registered for such events: nothing was run.",
 }
+_PRUNED = "It was pruned: there is nothing to replay."
 _LEADER_IS_GONE = "It was handled as {}, which was pruned: there is nothing to replay."
 _QUARANTINED = "Set aside: no delivery and no sweep runs it until it is replayed."
 

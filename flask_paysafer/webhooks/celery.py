@@ -1,11 +1,15 @@
-"""Tell workers that there is work, in bounded time, and shrug if the broker is down."""
+"""Wake Celery's workers in bounded time, and let them process all that is due.
+
+The database is the queue. A message only wakes a worker: it may be lost, sent twice or find
+nothing to do, and with the broker down the sweep wakes the workers later.
+"""
 
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -15,10 +19,11 @@ from kombu.connection import Connection
 from kombu.exceptions import KombuError
 from kombu.pools import producers
 
+from ..errors import InboxUnavailableError
 from ..events import Event
 from ..inbox.records import Recorded
 from ..inbox.store import Inbox
-from .runner import Backlog, DispatchResult, EventRun
+from .runner import Backlog, DispatchResult, EventRun, Stop
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +70,11 @@ class Publisher:
         self._connection: Connection | None = None
         self._process: int | None = None
 
-    def publish(self, key: int) -> bool:
-        """Tell a worker of the row ``key``; False if nobody could be told."""
+    def publish(self, key: int, *, after: float | None = None) -> bool:
+        """Send a message about the row ``key``; False if it could not be sent. Never raises.
+
+        :param after: Seconds until a worker is to process it.
+        """
         if self._clock() < self._quiet_until:
             return False
         celery: Celery | None = self._app.extensions.get("celery")
@@ -76,7 +84,9 @@ class Publisher:
                 "there, as Flask's documentation on Celery shows."
             )
             return False
-        message = {"args": (key,), "kwargs": self._keywords, "ignore_result": True}
+        message: dict[str, Any] = {"args": (key,), "kwargs": self._keywords, "ignore_result": True}
+        if after is not None:
+            message["countdown"] = after
         if celery.conf.task_always_eager:
             celery.tasks[HANDLE].apply_async(**message)
             return True
@@ -86,6 +96,10 @@ class Publisher:
         except _broker_errors(connection) as error:
             self._quiet_until = self._clock() + QUIET
             logger.warning("The broker can't be reached; the sweep will find the event: %s", error)
+            return False
+        except Exception:
+            # The event is stored: whatever else a merchant's Celery may refuse is no failure.
+            logger.exception("A message could not be sent; the sweep will find the event.")
             return False
         return True
 
@@ -110,7 +124,61 @@ def _broker_errors(connection: Connection) -> tuple[type[BaseException], ...]:
     return (*errors, *connection.connection_errors, *connection.channel_errors)
 
 
-# What a worker does when it is told that there is work: all of it that is due.
+# Wake workers: one message serves all that is due.
+
+
+class Waker:
+    """Sends a message to the workers of one account unless one is under way.
+
+    :param lost_after: Seconds after which a message that did not arrive is taken for lost.
+    """
+
+    def __init__(self, inbox: Inbox, publisher: Publisher, *, lost_after: float) -> None:
+        self._inbox = inbox
+        self._publisher = publisher
+        self._lost_after = lost_after
+
+    def wake(self, key: int) -> None:
+        """Have a worker take all that is due, the event with this row among it. Never raises."""
+        try:
+            if not self._inbox.wakeups.send(lost_after=self._lost_after):
+                return
+        except InboxUnavailableError as error:
+            logger.debug("A message is sent that may not be needed: %s", error)
+        if not self._publisher.publish(key):
+            self.arrived()
+
+    def arrived(self) -> None:
+        """Note that a message has arrived, so that the next event sends one again."""
+        try:
+            self._inbox.wakeups.arrive()
+        except InboxUnavailableError as error:
+            logger.debug("The next message is sent once this one is taken for lost: %s", error)
+
+
+class SharedStop:
+    """A flag that the processes of a worker share: those of its pool are forked after it is made.
+
+    Celery tells only the worker's first process that it is to stop.
+    """
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, 1)
+
+    def set(self) -> None:
+        """Ask every process to stop."""
+        self._memory[0] = 1
+
+    def clear(self) -> None:
+        """Take it back: a worker starts."""
+        self._memory[0] = 0
+
+    def is_set(self) -> bool:
+        """Whether the processes are to stop."""
+        return self._memory[0] == 1
+
+
+# Process what is due in a worker.
 
 
 LARGEST_BATCH = 50
@@ -120,74 +188,79 @@ SPAN = 1.0
 TURN = 20.0
 """Seconds after which a worker turns to its other messages."""
 
-_REMEMBERED = 10_000
-
 
 class Worker:
-    """Works off one account's due events in one process."""
+    """Processes one account's due events in one process.
 
-    def __init__(self, backlog: Backlog, *, clock: Callable[[], float] = time.monotonic) -> None:
+    :param stop: Once it is set, the events of a batch that were not begun are given back.
+    """
+
+    def __init__(
+        self,
+        backlog: Backlog,
+        waker: Waker,
+        *,
+        stop: Stop,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._backlog = backlog
+        self._waker = waker
+        self._stop = stop
         self._clock = clock
         self._size = 1
-        self._finished: OrderedDict[int, None] = OrderedDict()
 
-    def work(self, hint: int) -> int:
+    def work(self, key: int) -> int:
         """Handle everything that is due, and return how many events were taken.
 
-        A hint whose event this process has just finished is passed over: with a
-        backlog most messages come after their event.
+        :param key: The row in the message, for the messages that are sent on.
         """
-        if self._finished.pop(hint, hint) is None:
-            return 0
+        self._waker.arrived()  # before looking for work, see Wakeups
         began, taken = self._clock(), 0
-        while handled := self._turn():
+        while not self._stop.is_set():
+            handled = self._turn(key)
             taken += handled
+            if not handled:
+                return taken
             if self._clock() - began > TURN:
                 break
+        self._waker.wake(key)  # there may be more
         return taken
 
-    def _turn(self) -> int:
+    def _turn(self, key: int) -> int:
         """Handle one event of a dead worker, and a batch of what waits."""
         lapsed = self._backlog.handle_lapsed()
-        began = self._clock()
-        handled = self._backlog.handle_batch(self._size)
-        self._adapt(len(handled), self._clock() - began)
-        if lapsed is not None:
-            handled.append(lapsed)
-        self._remember([key for key, result in handled if result == "done"])
-        return len(handled)
+        began, size = self._clock(), self._size
+        handled = len(self._backlog.handle_batch(size, self._stop))
+        self._adapt(handled, self._clock() - began)
+        if handled == size and size > 1:
+            self._waker.wake(key)  # other workers may help
+        return handled + (lapsed is not None)
 
     def _adapt(self, handled: int, seconds: float) -> None:
         if handled:
             fitting = int(SPAN * handled / max(seconds, 0.001))
             self._size = max(1, min(LARGEST_BATCH, fitting))
 
-    def _remember(self, keys: list[int]) -> None:
-        self._finished.update(dict.fromkeys(keys))
-        while len(self._finished) > _REMEMBERED:
-            self._finished.popitem(last=False)
-
 
 # Hand stored events to the workers.
 
 
 class CeleryDispatcher:
-    """Answers at once: the event is stored, and a worker is told."""
+    """Answers at once: the event is stored, and a worker is woken."""
 
-    def __init__(self, run: EventRun, inbox: Inbox, publisher: Publisher) -> None:
+    def __init__(self, run: EventRun, inbox: Inbox, waker: Waker) -> None:
         self._run = run
         self._inbox = inbox
-        self._publisher = publisher
+        self._waker = waker
 
     def wants(self, event: Event) -> bool:
         """Whether any handler or receiver is for the event."""
         return self._run.jobs.wants(event.type)
 
     def dispatch(self, recorded: Recorded, event: Event) -> DispatchResult:
-        """Tell a worker of the event. With the broker down the next sweep does.
+        """Wake a worker for the event. With the broker down the next sweep does.
 
-        An event that comes again although it was answered was sent again by hand: if
+        An event that is delivered again although it was answered was sent again by hand: if
         its attempts are used up, it gets new ones.
         """
         if recorded.is_new:
@@ -196,16 +269,16 @@ class CeleryDispatcher:
             return "done"
         elif recorded.state != "processing":
             self._inbox.claims.make_due(recorded.key)
-        self._publisher.publish(recorded.key)
+        self._waker.wake(recorded.key)
         return "queued"
 
     def replay(self, key: int, *, again: bool = False) -> DispatchResult:
         """Have a worker handle a stored event once more."""
         if not self._inbox.upkeep.requeue(key, again=again):
             return "busy"
-        self._publisher.publish(key)
+        self._waker.wake(key)
         return "queued"
 
     def handle_local(self, key: int) -> None:
-        """Tell a worker of a local event."""
-        self._publisher.publish(key)
+        """Wake a worker for a local event."""
+        self._waker.wake(key)

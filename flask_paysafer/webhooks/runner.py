@@ -359,6 +359,13 @@ _WORKERS_DIED = RuntimeError(
 )
 
 
+class Stop(Protocol):
+    """Whether the process is to stop: a ``threading.Event``, or one that processes share."""
+
+    def is_set(self) -> bool:
+        """Return True once it is."""
+
+
 class Backlog:
     """Works off stored events.
 
@@ -390,6 +397,13 @@ class Backlog:
         stored = self._inbox.claims.take_due(key)
         return "busy" if stored is None else self.handle_claimed(stored)
 
+    def handle_again(self, key: int) -> DispatchResult:
+        """Handle a stored event of which another copy came in, unless it is done or held."""
+        stored = self._inbox.claims.take_stored(key)
+        if stored is None:
+            return "done" if is_settled(self._inbox.claims.state_of(key)) else "busy"
+        return self.handle_claimed(stored)
+
     def handle_local(self, key: int) -> None:
         """Handle a local event now, and those of the same object that waited for it.
 
@@ -404,22 +418,24 @@ class Backlog:
         except InboxUnavailableError as error:
             logger.warning("A local event (row %d) waits for the next sweep: %s", key, error)
 
-    def handle_batch(self, at_most: int) -> list[tuple[int, DispatchResult]]:
+    def handle_batch(
+        self, at_most: int, stop: Stop | None = None
+    ) -> list[tuple[int, DispatchResult]]:
         """Claim and handle what waits, the longest waiting first.
 
+        :param stop: Once it is set, what is not begun is given back.
         :returns: Key and result of each event; empty when nothing waits.
         """
         waiting = self._inbox.batches.take(at_most)
         results: list[tuple[int, DispatchResult]] = []
         with self._inbox.keeping_all([stored.claim for stored in waiting]):
             try:
-                while waiting:
+                while waiting and not (stop and stop.is_set()):
                     stored = waiting.pop(0)
                     results.append((stored.claim.key, self.handle_claimed(stored)))
-            except BaseException:
+            finally:
                 for stored in waiting:
                     self._run.give_back(stored.claim, spent=False)
-                raise
         return results
 
     def handle_lapsed(self) -> tuple[int, DispatchResult] | None:
@@ -558,6 +574,8 @@ class InlineDispatcher:
             self._run.announce(event)
         if recorded.state in ("done", "quarantined"):
             return "done"
+        if recorded.conflict:
+            return self._backlog.handle_again(recorded.key)
         claim = recorded.claim or self._inbox.claims.take(recorded.key)
         if claim is None:
             return "done" if self._inbox.claims.state_of(recorded.key) == "done" else "busy"

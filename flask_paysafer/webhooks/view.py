@@ -51,6 +51,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 _ANSWERS_BY_STATE: dict[str, Answer] = {
     "done": received(duplicate=True),
+    "pruned": received(duplicate=True),
     "ignored": received(ignored=True),
     "quarantined": received(quarantined=True),
 }
@@ -219,11 +220,12 @@ class WebhookView:
             return self._quarantine(body, error, verified_with)
         if recorded.is_new:
             self._announce(recorded, event)
-        if recorded.conflict:
-            return received(quarantined=True)
         if _is_local(event):
             return received(ignored=True)
-        return _ANSWERS_BY_STATE.get(recorded.state) or self._dispatch(recorded, event)
+        answer = _ANSWERS_BY_STATE.get(recorded.state)
+        if answer is None:  # also after a conflict: the stored event is tried again
+            return self._dispatch(recorded, event)
+        return received(quarantined=True) if recorded.conflict else answer
 
     def _announce(self, recorded: Recorded, event: Event) -> None:
         if recorded.state == "ignored":

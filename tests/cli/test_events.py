@@ -457,8 +457,25 @@ def test_prune_keeps_what_failed(shop: Shop) -> None:
     assert listed(shop) == []
     inbox = get_state(shop.app).inbox
     with inbox.database.connected() as connection:
-        for table in inbox.database.tables.all()[:4]:
+        for table in inbox.database.tables.all()[1:4]:
             assert connection.execute(table.select()).all() == []
+    assert len(json.loads(shop.run("events", "list", "--state", "pruned", "--json").stdout)) == 3
+
+
+def test_pruned_event_can_be_shown_and_not_replayed(shop: Shop) -> None:
+    shop.run("events", "prune", "--days", "0")
+
+    assert "State:          pruned" in shop.run("events", "show", "evt_done").stdout
+    result = shop.run("events", "replay", "evt_done", "--yes")
+    assert result.stderr == "evt_done was pruned: it can't be replayed.\n"
+    assert shop.seen == []
+
+
+def test_ids_are_kept_for_as_long_as_an_event_may_be_delivered_again(shop: Shop) -> None:
+    result = shop.run("events", "prune", "--days", "0", "--forget", "34d")
+
+    assert result.exit_code == 2
+    assert "--forget is at least 35d." in result.stderr
 
 
 def test_prune_keeps_what_is_young(shop: Shop) -> None:
@@ -472,7 +489,7 @@ def test_prune_as_json_of_one_type(shop: Shop) -> None:
         pass  # it has to be older than now, by the database's clock
     result = shop.run("events", "prune", "--days", "0", "--type", "payout.*", "--json")
 
-    assert json.loads(result.stdout) == {"events": 1, "deleted": 1}
+    assert json.loads(result.stdout) == {"events": 1, "pruned": 1, "forgotten": 0}
     assert listed(shop) == ["evt_failed", "evt_done"]
 
 

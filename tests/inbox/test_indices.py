@@ -40,22 +40,29 @@ def plan_of(inbox: Inbox, act: Callable[[], Any]) -> str:
 
 
 @pytest.mark.parametrize(
-    "act",
+    ("time", "act"),
     [
-        lambda inbox: inbox.batches.due_keys(10),
-        lambda inbox: inbox.batches.take(10),
-        lambda inbox: inbox.batches.take_lapsed(),
-        lambda inbox: inbox.browser.oldest_due(),
-        lambda inbox: inbox.browser.find(EventFilter(states=["failed"])),
-        lambda inbox: inbox.browser.find(EventFilter(states=["pending", "processing"])),
+        ("due", lambda inbox: inbox.batches.due_keys(10)),
+        ("due", lambda inbox: inbox.batches.take(10)),
+        ("due", lambda inbox: inbox.batches.take_lapsed()),
+        ("due", lambda inbox: inbox.browser.oldest_due()),
+        ("stopped", lambda inbox: inbox.browser.find(EventFilter(states=["failed"]))),
+        ("due", lambda inbox: inbox.browser.find(EventFilter(states=["pending", "processing"]))),
+        ("stopped", lambda inbox: inbox.browser.with_failures()),
     ],
 )
 def test_unfinished_events_are_found_through_their_index(
-    inbox: Inbox, act: Callable[[Inbox], Any]
+    inbox: Inbox, time: str, act: Callable[[Inbox], Any]
 ) -> None:
     plan = plan_of(inbox, lambda: act(inbox))
 
-    assert "USING INDEX paysafer_event_unfinished (account=? AND due_at" in plan
+    assert f"USING INDEX paysafer_event_{time} (account=? AND {time}_at" in plan
+
+
+def test_predecessors_of_a_local_event_are_found_through_their_index(inbox: Inbox) -> None:
+    plan = plan_of(inbox, lambda: inbox.claims.is_next_in_sequence(1))
+
+    assert "USING INDEX paysafer_event_sequence (sequence=? AND rowid<?" in plan
 
 
 @pytest.mark.parametrize("wanted", [EventFilter(), EventFilter(since=1, until=2)])

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Connection, Engine, MetaData, inspect, text, update
+from sqlalchemy import Connection, Engine, MetaData, insert, inspect, select, text, update
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from flask_paysafer import PaySafer
 from flask_paysafer.errors import InboxUnavailableError
@@ -20,7 +22,7 @@ from tests.databases import Kind
 from tests.test_extension import SECRET, deliver
 
 from .conftest import UrlOf, open_engine
-from .version_1 import BODIES, make_version_1
+from .past import BODIES, ROWS, VERSIONS, Version, make_past
 
 
 @pytest.fixture
@@ -115,11 +117,18 @@ def test_column_that_a_migration_forgot_is_named(engine: Engine, tables: Tables)
         check_tables(engine, tables)
 
 
+@pytest.fixture(params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> Version:
+    """An earlier version."""
+    found: Version = request.param
+    return found
+
+
 @pytest.fixture
-def old_url(empty_url: str) -> str:
-    """A database whose tables the code of version 1 made, with its rows in them."""
+def old_url(empty_url: str, version: Version) -> str:
+    """A database whose tables the code of an earlier version made, with its rows in them."""
     engine = open_engine(empty_url)
-    make_version_1(engine)
+    make_past(engine, version)
     engine.dispose()
     return empty_url
 
@@ -134,13 +143,15 @@ def shape_of(engine: Engine, tables: Tables) -> dict[str, object]:
                 (str(index["name"]), index["column_names"])
                 for index in inspector.get_indexes(table.name)
             ),
+            sorted(str(check["name"]) for check in inspector.get_check_constraints(table.name)),
+            sorted(str(key["name"]) for key in inspector.get_foreign_keys(table.name)),
         )
         for table in tables.all()
     }
 
 
-class TestDatabaseOfVersion1:
-    """A shop that comes from version 1 goes on where it was."""
+class TestDatabaseOfAnEarlierVersion:
+    """A shop that comes from an earlier version goes on where it was."""
 
     @pytest.fixture
     def engine(self, old_url: str) -> Iterator[Engine]:
@@ -150,27 +161,36 @@ class TestDatabaseOfVersion1:
         made.dispose()
 
     def test_is_upgraded_once_to_what_a_new_one_is(
-        self, engine: Engine, tables: Tables, url_of: UrlOf
+        self, engine: Engine, tables: Tables, url_of: UrlOf, version: Version
     ) -> None:
+        steps = range(version + 1, SCHEMA_VERSION + 1)
         assert make_tables(engine, tables) == [
-            "added the column paysafer_event.visited_until",
-            "added the column paysafer_event.sequence",
-            "made the index paysafer_event_sequence",
-            "made the index paysafer_event_unfinished",
-            "made the table paysafer_checkout",
-            "made the table paysafer_checkout_attempt",
-            "made the table paysafer_fact",
-            "made the table paysafer_subscription",
-            "made the table paysafer_subscription_period",
-            "made the table paysafer_saved_card",
-            "upgraded the tables to version 2",
-            "upgraded the tables to version 3",
+            f"upgraded the tables to version {step}" for step in steps
         ]
         assert make_tables(engine, tables) == []
         kind: Kind = "mariadb" if engine.dialect.name == "mysql" else engine.dialect.name  # type: ignore[assignment]
         new = open_engine(url_of(kind))
         assert shape_of(engine, tables) == shape_of(new, tables)
         new.dispose()
+
+    def test_loses_nothing(self, engine: Engine, tables: Tables, version: Version) -> None:
+        make_tables(engine, tables)
+
+        with engine.connect() as connection:
+            for name, rows in ROWS[version].items():
+                if name == "paysafer_schema":
+                    continue
+                table = next(table for table in tables.all() if table.name == name)
+                found = [
+                    {column.name: row[column.key] for column in table.columns}
+                    for row in connection.execute(
+                        select(table).order_by(*table.primary_key)
+                    ).mappings()
+                ]
+                expected = [_upgraded(row) for row in rows if row.get("event_key") != 99]
+                assert len(found) == len(expected)
+                for row, as_it_was in zip(found, expected, strict=True):
+                    assert as_it_was.items() <= row.items()
 
     def test_is_refused_until_it_is_upgraded_but_for_a_file_which_upgrades_itself(
         self, engine: Engine, tables: Tables
@@ -194,63 +214,113 @@ class TestDatabaseOfVersion1:
         app = Flask("shop", instance_path=str(tmp_path))
         app.config.update(PAYSAFER_WEBHOOK_SECRET=SECRET, PAYSAFER_INBOX_URL=old_url)
         paysafer.init_app(app)
-        result = app.test_cli_runner().invoke(args=["paysafer", "init-db"])
-        assert "Inbox: upgraded the tables to version 3.\n" in result.stdout
+        runner = app.test_cli_runner()
+        result = runner.invoke(args=["paysafer", "init-db"])
+        assert f"Inbox: upgraded the tables to version {SCHEMA_VERSION}.\n" in result.stdout
 
-        answers = [deliver(app, body.encode()) for body in BODIES.values()]
+        known = ("evt_done", "evt_failed", "evt_ignored")
+        answers = [deliver(app, BODIES[event_id].encode()) for event_id in known]
+        runner.invoke(args=["paysafer", "events", "sweep"])
 
         assert answers == [
             (200, {"received": True, "duplicate": True}),
             (200, {"received": True}),
             (200, {"received": True, "ignored": True}),
         ]
-        assert seen == [("mail", "evt_failed")]
+        assert sorted(seen) == [
+            ("fulfil", "evt_held"),
+            ("fulfil", "evt_pending"),
+            ("mail", "evt_failed"),
+            ("mail", "evt_held"),
+            ("mail", "evt_pending"),
+        ]
+        counts = get_state(app).inbox.browser.counts()
+        assert (counts["failed"], counts["quarantined"], counts["pending"]) == (0, 1, 0)
         get_state(app).inbox.database.engine.dispose()
 
+    def test_interrupted_upgrade_goes_on_where_it_was(self, engine: Engine, tables: Tables) -> None:
+        """MariaDB commits every change of a table at once, also those of a step that fails."""
+        with engine.begin() as connection:
+            tables.checkout.create(connection, checkfirst=True)
+            tables.subscription.create(connection)
+            connection.execute(text("ALTER TABLE paysafer_event ADD COLUMN stopped_at BIGINT"))
 
-def test_interrupted_upgrade_goes_on_where_it_was(old_url: str, tables: Tables) -> None:
-    """MariaDB commits every change of a table at once, also those of an upgrade that fails."""
-    engine = open_engine(old_url)
+        assert f"upgraded the tables to version {SCHEMA_VERSION}" in make_tables(engine, tables)
+        check_tables(engine, tables)
+
+    def test_columns_that_a_migration_added_still_want_their_rows_upgraded(
+        self, engine: Engine, tables: Tables, version: Version
+    ) -> None:
+        make_tables(engine, tables)
+        with engine.begin() as connection:
+            connection.execute(update(tables.schema).values(version=version))
+
+        with pytest.raises(InboxUnavailableError, match="Run `flask paysafer init-db`"):
+            check_tables(engine, tables)
+        make_tables(engine, tables)
+        check_tables(engine, tables)
+
+
+def _upgraded(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row as this version has it."""
+    upgraded = dict(row)
+    if row.get("state") in ("failed", "quarantined"):
+        stopped_at = row["finished_at"] or row["received_at"]
+        upgraded |= {"due_at": None, "stopped_at": stopped_at}
+    if (row.get("note") or "").startswith("handled as "):
+        upgraded |= {"note": None, "handled_as": row["note"].removeprefix("handled as ")}
+    return upgraded
+
+
+def test_tables_that_were_made_without_a_version_are_upgraded_too(
+    engine: Engine, tables: Tables
+) -> None:
+    make_past(engine, 2)
     with engine.begin() as connection:
-        tables.checkout.create(connection)
+        connection.execute(text("DROP TABLE paysafer_schema"))
 
-    assert "upgraded the tables to version 2" in make_tables(engine, tables)
+    make_tables(engine, tables)
+
     check_tables(engine, tables)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"state": "lost"},
+        {"state": "pending", "due_at": None},
+        {"state": "done", "due_at": 1},
+        {"state": "failed", "due_at": None, "stopped_at": None},
+        {"state": "processing", "due_at": 1, "stopped_at": 1},
+    ],
+)
+def test_database_holds_what_a_state_implies(
+    database_url: str, tables: Tables, row: dict[str, Any]
+) -> None:
+    engine = open_engine(database_url)
+    stored = {
+        "account": "paysafer",
+        "event_id": "evt_1",
+        "type": "payment.completed",
+        "created": 1,
+        "fence": 0,
+        "attempts": 0,
+        "received_at": 1,
+        "digest": "",
+        "encrypted": False,
+        "payload": b"",
+    }
+    with pytest.raises((IntegrityError, OperationalError)), engine.begin() as connection:
+        connection.execute(insert(tables.event), {**stored, **row})
     engine.dispose()
 
 
-@pytest.mark.parametrize("version", [0, SCHEMA_VERSION])
-def test_whatever_is_lacking_is_added(engine: Engine, tables: Tables, version: int) -> None:
-    make_tables(engine, tables)
-    with engine.begin() as connection:
-        connection.execute(text("DROP TABLE paysafer_fact"))
-        connection.execute(text("ALTER TABLE paysafer_handler_run DROP COLUMN skipped"))
-        connection.execute(update(tables.schema).values(version=version))
-
-    done = make_tables(engine, tables)
-
-    assert done[:2] == [
-        "added the column paysafer_handler_run.skipped",
-        "made the table paysafer_fact",
-    ]
-    check_tables(engine, tables)
-
-
-def test_rows_that_a_step_has_to_change_are_refused_until_it_ran(
-    engine: Engine, tables: Tables
-) -> None:
-    make_tables(engine, tables)
-    with engine.begin() as connection:
-        connection.execute(update(tables.schema).values(version=SCHEMA_VERSION - 1))
-
-    def change(connection: Connection, tables: Tables) -> None:
-        connection.execute(update(tables.event).values(note="changed"))
-
-    steps = {SCHEMA_VERSION: change}
-    with pytest.raises(InboxUnavailableError, match="Run `flask paysafer init-db`"):
-        check_tables(engine, tables, steps=steps)
-    make_tables(engine, tables, steps=steps)
-    check_tables(engine, tables, steps=steps)
+def test_database_holds_what_belongs_to_an_event(database_url: str, tables: Tables) -> None:
+    engine = open_engine(database_url)
+    row = {"event_key": 10**9, "found": "done", "delivered_at": 1}
+    with pytest.raises(IntegrityError), engine.begin() as connection:
+        connection.execute(insert(tables.delivery), row)
+    engine.dispose()
 
 
 def test_several_extensions_share_one_set_of_tables() -> None:

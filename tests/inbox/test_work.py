@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
+import pytest
 from cryptography.fernet import Fernet
+from sqlalchemy.event import listen
+from sqlalchemy.exc import DataError
 
 from flask_paysafer.inbox.encryption import Seal
 from flask_paysafer.inbox.queries import EventFilter
+from flask_paysafer.inbox.reconciliation import Fact
 from flask_paysafer.inbox.records import Claim, Failure
 from flask_paysafer.inbox.store import Inbox
 
@@ -182,6 +187,95 @@ def test_events_are_found_counted_and_pruned(inbox: Inbox) -> None:
     assert inbox.browser.counts()["processing"] == 2
     assert list(inbox.upkeep.prune(done)) == [3]
     assert inbox.browser.count(EventFilter()) == 2
+    assert inbox.browser.counts()["pruned"] == 3
+
+
+def test_pruned_event_keeps_its_id_and_is_not_handled_again(inbox: Inbox) -> None:
+    body = event_body("evt_1", type="payment.refunded", data={"amount_refunded": 400})
+    claim = record(inbox, body).claim
+    assert claim is not None
+    inbox.ledger.note_failures(claim, [Failure("h", "no")], retry_in=None)
+    taken = inbox.claims.take(claim.key)
+    assert finish(inbox, taken)
+    record(inbox, body)
+
+    assert list(inbox.upkeep.prune(EventFilter())) == [1]
+
+    for again in (body, event_body("evt_1", data={"amount": 1})):
+        recorded = record(inbox, again)
+        assert (recorded.key, recorded.state, recorded.conflict) == (claim.key, "pruned", False)
+    assert inbox.claims.take(claim.key) is None
+    assert not inbox.upkeep.requeue(claim.key, again=True)
+    assert not inbox.upkeep.set_aside(claim.key, why="because")
+    story = inbox.browser.story("evt_1")
+    assert story is not None
+    assert (story.payload, story.deliveries, story.runs, story.failures) == (b"", [], [], [])
+    assert list(inbox.facts.told_by_events(0)) == [Fact("payment.refunded", "pay_1", 400)]
+
+
+def test_event_that_a_worker_has_is_not_pruned(inbox: Inbox) -> None:
+    recorded = record(inbox, event_body())
+
+    assert list(inbox.upkeep.prune(EventFilter(states=["processing", "done"]))) == [0]
+    assert inbox.claims.state_of(recorded.key) == "processing"
+
+
+def test_ids_are_forgotten_by_age_once_pruned(inbox: Inbox) -> None:
+    for number in range(3):
+        finish(inbox, record(inbox, event_body(f"evt_{number}")).claim)
+    list(inbox.upkeep.prune(EventFilter()))
+    finish(inbox, record(inbox, event_body("evt_3")).claim)
+
+    assert list(inbox.upkeep.forget(inbox.browser.now() - 3_600_000)) == []
+    assert list(inbox.upkeep.forget(inbox.browser.now() + 1)) == [3]
+    assert record(inbox, event_body("evt_0")).is_new
+    assert inbox.claims.state_of(record(inbox, event_body("evt_3")).key) == "done"
+
+
+AWKWARD = "no \x00 and \ud800: نفدت الكمية 🎫"
+
+
+def test_failure_s_text_is_stored_in_a_form_that_every_database_takes(inbox: Inbox) -> None:
+    claim = record(inbox, event_body("evt_1")).claim
+    assert claim is not None
+    inbox.ledger.note_failures(claim, [Failure("h", AWKWARD), Failure("g", "no")], retry_in=None)
+
+    story = inbox.browser.story("evt_1")
+    assert story is not None
+    assert story.event.state == "failed"
+    said = "no \\x00 and \\ud800: نفدت الكمية 🎫"
+    assert [failure["error"] for failure in story.failures] == [said, "no"]
+
+
+def test_letters_that_the_connection_does_not_know_are_stored_as_escapes(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = record(inbox, event_body("evt_1")).claim
+    assert claim is not None
+    refused = DataError("INSERT", None, ValueError("Incorrect string value"))
+
+    def refuse(conn: Any, clause: Any, multiparams: Any, params: Any, options: Any) -> None:
+        if any(isinstance(value, str) and not value.isascii() for value in params.values()):
+            raise refused
+
+    listen(inbox.database.engine, "before_execute", refuse)
+    inbox.ledger.note_failures(claim, [Failure("h", "é"), Failure("g", "no")], retry_in=None)
+
+    story = inbox.browser.story("evt_1")
+    assert story is not None
+    assert [failure["error"] for failure in story.failures] == ["\\xe9", "no"]
+
+
+def test_events_with_failures_count_from_their_first_failure_on(inbox: Inbox) -> None:
+    claims = [record(inbox, event_body()).claim for _ in range(4)]
+    for claim, retry_in in zip(claims, (3600, None, None, None), strict=True):
+        assert claim is not None
+        inbox.ledger.note_failures(claim, [Failure("h", "no")], retry_in=retry_in)
+    assert claims[2] is not None
+    assert finish(inbox, inbox.claims.take(claims[2].key))
+
+    assert inbox.browser.with_failures() == 3
+    assert inbox.browser.with_failures(EventFilter(states=["failed"])) == 2
 
 
 def test_named_events_are_removed_unless_a_worker_has_them(inbox: Inbox) -> None:

@@ -120,14 +120,16 @@ def test_worker_takes_a_backlog_in_batches(celery: Celery, tmp_path: Path) -> No
     seen: list[str] = []
     paysafer.on("*", name="h")(lambda event: seen.append(event.id))
     app = make_app(tmp_path, celery, paysafer)
-    publish = get_state(app).dispatcher._publisher.publish  # type: ignore[attr-defined]
+    dispatcher = get_state(app).dispatcher
     bodies = [event_body(f"evt_{number}") for number in range(60)]
     inbox = get_state(app).inbox
     for body in bodies:
-        inbox.record(Event.from_json(body), body, verified_with=None)
-    assert publish(1)
+        event = Event.from_json(body)
+        recorded = inbox.record(event, body, verified_with=None)
+        dispatcher.dispatch(recorded, event)
 
-    assert work(celery) == 1
+    # One for all that came in while it was under way, and one to wake other workers.
+    assert work(celery) <= 2
     assert seen == [f"evt_{number}" for number in range(60)]
 
 

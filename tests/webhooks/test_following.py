@@ -135,12 +135,12 @@ def test_the_real_event_does_nothing_again_and_says_why(shop: Shop, handled: lis
     assert delivered.result == "done"
     with shop.inbox.database.connected() as connection:
         event = shop.inbox.database.tables.event
-        notes = dict(
+        handled_as = dict(
             connection.execute(
-                event.select().with_only_columns(event.c.event_id, event.c.note)
+                event.select().with_only_columns(event.c.event_id, event.c.handled_as)
             ).all()
         )
-    assert notes["evt_1"] == "handled as payment.completed:pay_1"
+    assert handled_as["evt_1"] == "payment.completed:pay_1"
 
 
 # Not on SQLite: there nobody can store anything while a handler writes.

@@ -9,7 +9,7 @@ import pytest
 
 from flask_paysafer import signals
 from flask_paysafer.events import Event
-from flask_paysafer.inbox.records import State
+from flask_paysafer.inbox.records import STOPPED, State
 from flask_paysafer.webhooks.runner import DispatchResult, EventRun, InlineDispatcher, OneHandler
 from tests.databases import KINDS
 from tests.inbox.events import deliver, event_body
@@ -47,11 +47,13 @@ class Replays:
             self.seen.clear()
         else:
             event = self.shop.inbox.database.tables.event
-            due_at = {"pending": 0, "failed": 2**62, "quarantined": 2**62}.get(state)
+            times = {
+                "due_at": 0 if state == "pending" else None,
+                "stopped_at": 0 if state in STOPPED else None,
+            }
+            is_it = event.c.key == self.key
             with self.shop.inbox.database.transaction() as connection:
-                connection.execute(
-                    event.update().where(event.c.key == self.key).values(state=state, due_at=due_at)
-                )
+                connection.execute(event.update().where(is_it).values(state=state, **times))
 
     def replay(self, handler: str) -> DispatchResult:
         """Have one handler run, in a process of its own as far as the shop can tell."""
@@ -221,7 +223,7 @@ def test_a_visit_that_was_not_ended_runs_out(replays: Replays) -> None:
 
     event = inbox.database.tables.event
     with inbox.database.transaction() as connection:
-        connection.execute(event.update().values(visited_until=0))
+        connection.execute(event.update().values(replay_locked_until=0))
 
     assert replays.shop.dispatcher.replay(replays.key) == "done"
     assert replays.seen == ["ship", "mail"]

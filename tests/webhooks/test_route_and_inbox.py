@@ -96,6 +96,24 @@ def test_other_content_under_a_known_id_is_quarantined(shop: Shop) -> None:
     assert shop.handled == ["evt_1"]
 
 
+def test_copy_of_a_failed_event_with_other_content_has_the_stored_one_tried_again(
+    shop: Shop,
+) -> None:
+    def fail() -> None:
+        raise ValueError("no")
+
+    copy = event_body().replace(b"15000", b"1")
+    shop.before_handling = fail
+    assert shop.deliver(event_body()).status_code == 500
+    assert shop.deliver(copy).status_code == 500
+    shop.before_handling = lambda: None
+
+    assert shop.deliver(copy).json == {"received": True}
+    assert shop.deliver(copy).json == {"received": True, "quarantined": True}
+    assert shop.handled == ["evt_1"]
+    assert [state for _, state, _ in shop.rows()] == ["done", "quarantined"]
+
+
 def test_authentic_rubbish_is_quarantined_once(shop: Shop) -> None:
     assert shop.deliver(b"[1,2]").status_code == 400
     assert shop.deliver(b"[1,2]").status_code == 400

@@ -128,6 +128,7 @@ def test_authentic_bytes_that_are_no_event_are_set_aside(door: Door, body: bytes
 
 def test_one_id_with_two_contents_is_taken_but_not_handled(door: Door) -> None:
     door.deliver()
+    door.inbox.settle("evt_1", "done")
     response = door.deliver(event_body(kind="payment.failed"))
     assert (response.status_code, response.json) == (200, {"received": True, "quarantined": True})
     assert door.dispatcher.dispatched == ["evt_1"]
