@@ -20,16 +20,18 @@ from flask import (
     Response,
     abort,
     after_this_request,
+    current_app,
     jsonify,
     make_response,
     redirect,
     request,
 )
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from ..errors import InboxUnavailableError, OrderClosedError, PaymentRefused, TooManyAttemptsError
 from ..hosts import return_host
-from .forms import holds_card_data, is_genuine, note_order, noted_order, session_problem
+from .forms import holds_card_data, is_genuine, note_order, noted_order, session_problem, take_go
 from .orders import CheckoutOrder, is_reference, is_web_address
 from .phases import SETTLED, phase_of
 from .rendering import Notice, Renderer, asset, notice_for, saved_cards, shown_amount
@@ -125,11 +127,18 @@ class _Views:
         note = noted_order(self._account, reference)
         record = checkout.look(reference, None) if note else None
         if note is None or record is None or phase_of(record, None) == "open":
-            return make_response(self._renderer.unknown_page(), 404)
+            return self._unknown()
         success_url, locale = note
         if phase_of(record, None) in SETTLED and _is_here(success_url):
             return redirect(success_url, 303)
         return make_response(self._renderer.remembered_page(reference, record, success_url, locale))
+
+    def _unknown(self) -> AnyResponse:
+        """Answer 404 in the shop's own look where it has one, else in ours."""
+        handlers = current_app.error_handler_spec[None]
+        if handlers.get(404) or HTTPException in handlers.get(None, {}):
+            abort(404)
+        return make_response(self._renderer.unknown_page(), 404)
 
     def _receive(self, reference: str) -> AnyResponse:
         checkout, order = self._find(reference)
@@ -185,7 +194,10 @@ class _Views:
             return redirect(self._back_here(reference), 303)
         phase = phase_of(record, order)
         if phase != "open":
-            return jsonify(state=phase, next=self._next(reference, order, record))
+            url = self._next(reference, order, record)
+            if url != self._back_here(reference):
+                take_go(self._account, reference)  # the script itself goes on
+            return jsonify(state=phase, next=url)
         texts, attempt = Texts(order.locale), record.current if record else None
         notice = notice_for(attempt, texts, tells_less=checkout.tells_less(record))
         return jsonify(state="open", notice=notice.text, field=notice.field)

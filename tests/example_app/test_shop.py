@@ -89,7 +89,7 @@ def test_a_declined_card_leaves_the_order_open_for_another(
     again = Form(declined.text, data_paysafer_form=None)
     visitor.submit(declined, again, token=visitor.make_token(again, GOOD_CARD))
     wait_for_status(visitor, order_of(page), "paid")
-    assert payments(shop) == [("succeeded", 7250), ("failed", 7250)]
+    assert payments(shop) == [("succeeded", 7250), ("canceled", 7250)]
 
 
 def test_the_amount_is_the_shops_whatever_the_browser_sends(

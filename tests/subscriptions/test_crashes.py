@@ -45,7 +45,7 @@ def let_leases_run_out(shop: Shop) -> None:
     tables = database.tables
     with database.transaction() as connection:
         connection.execute(update(tables.subscription).values(held_until=None))
-        connection.execute(update(tables.checkout_attempt).values(due_at=0))
+        connection.execute(update(tables.checkout_attempt).values(due_at=0, held_until=0))
         is_held = tables.event.c.state == "processing"
         connection.execute(update(tables.event).where(is_held).values(due_at=0))
 

@@ -66,9 +66,8 @@
     const whole = expiryOf(text);
     const isFilled = /^20\d\d\D*\d{2}$/.test(latin(text).trim()) || (first.length === 2 && !isMonth(first) && rest[0]?.length === 2);
     if (isFilled && isMonth(whole.month)) return String(whole.month).padStart(2, "0") + " / " + String(whole.year).slice(-2);
-    if (/^20\d{0,2}$/.test(first) && !rest.length && first.length !== 2) return first; // a year is being typed
     let digits = rest.length || /^\D*\d+\D/.test(latin(text)) ? first.padStart(2, "0").slice(0, 2) + rest.join("") : first;
-    if (/^[2-9]$/.test(digits)) digits = "0" + digits;
+    if (/^[2-9]/.test(digits)) digits = "0" + digits;
     digits = digits.replace(/^(\d\d)20(\d\d)$/, "$1$2").slice(0, 6);
     if (digits.length < 2 || (deleting && digits.length === 2)) return digits;
     return digits.slice(0, 2) + " / " + digits.slice(2);
@@ -230,7 +229,7 @@
       const answer = await this.send();
       if (!answer) return HTMLFormElement.prototype.submit.call(this.form);
       this.form.elements.token.value = "";
-      if (answer.next) return window.location.replace(new URL(answer.next, location.href).href);
+      if (answer.next) return window.location.assign(answer.next);
       this.restore();
       this.setBusy(false);
       this.tell(answer.notice || this.messages.unavailable);

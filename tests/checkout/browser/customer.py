@@ -50,6 +50,10 @@ class Customer:
         self.button.click()
         return self
 
+    def field(self, name: str) -> Locator:
+        """Return a field of the card: ``number``, ``expiry``, ``cvc`` or ``name``."""
+        return self.page.locator(f"[data-paysafer-field={name}]").last
+
     @property
     def button(self) -> Locator:
         """The button that pays."""
