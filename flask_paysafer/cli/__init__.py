@@ -29,6 +29,7 @@ COMMANDS = {
     "endpoints": "endpoints",
     "events": "events",
     "exam": "exam",
+    "probe": "probe",
     "reconcile": "reconcile",
     "trigger": "trigger",
 }

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from ..errors import ConfigurationError
+from ..profile import SCHEMES, ApiProfile
 from .app import Sandbox
 from .control import TEST_ACCOUNT
 from .description import describe
@@ -65,6 +66,7 @@ def _sandbox(options: argparse.Namespace) -> Sandbox:
         allow_remote_webhooks=options.allow_remote_webhooks,
         sign_with=options.sign_with,
         signature_scheme=options.signature_scheme,
+        profile=options.profile and ApiProfile.load(options.profile),
     )
 
 
@@ -111,10 +113,12 @@ def _parser() -> argparse.ArgumentParser:
         help="the time that signatures carry (%(default)s: virtual, unless the shop refuses it)",
     )
     parser.add_argument(
+        "--profile", metavar="FILE", help="play another PaySafer: an API profile in TOML"
+    )
+    parser.add_argument(
         "--signature-scheme",
-        choices=("timestamped", "body"),
-        default="timestamped",
-        help="as PAYSAFER_SIGNATURE_SCHEME of the shop (%(default)s)",
+        choices=SCHEMES,
+        help="as PAYSAFER_SIGNATURE_SCHEME of the shop (the profile's, else timestamped)",
     )
     parser.add_argument(
         "--describe", action="store_true", help="print the API's OpenAPI description and end"

@@ -15,9 +15,11 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from ..money import Money
+from ..profile import ApiProfile
 from .control import Control, control_routes, host_name
 from .dashboard import add_dashboard_routes
 from .description import describe
+from .dialect import Dialect
 from .engine import Engine
 from .errors import ApiError
 from .idempotency import Reading
@@ -55,8 +57,9 @@ class Sandbox(Control):
     :param sign_with: The time that signatures carry: ``"virtual"``, ``"wall"``
         (the real one), or ``"auto"``, virtual unless a shop on a real clock
         refuses that.
-    :param signature_scheme: ``"timestamped"`` or ``"body"``, as
-        ``PAYSAFER_SIGNATURE_SCHEME`` of the shop.
+    :param signature_scheme: As ``PAYSAFER_SIGNATURE_SCHEME`` of the shop; by default the
+        profile's.
+    :param profile: Play another PaySafer, one whose API looks like this.
     :param sender: Sends the deliveries instead of HTTP: gets a ``WebhookRequest`` and
         returns a ``WebhookResponse``; what it raises is a failed attempt.
     :raises ConfigurationError: if ``db`` can't be used.
@@ -73,9 +76,12 @@ class Sandbox(Control):
         allow_hosts: Iterable[str] = (),
         allow_remote_webhooks: bool = False,
         sign_with: SignWith = "auto",
-        signature_scheme: str = "timestamped",
+        signature_scheme: str | None = None,
+        profile: ApiProfile | None = None,
         sender: Sender | None = None,
     ) -> None:
+        if profile is not None and profile.idempotency.reuse == "conflict":
+            idempotency = "strict"
         engine = Engine(
             db=db,
             start=start,
@@ -85,12 +91,17 @@ class Sandbox(Control):
             allow_remote_webhooks=allow_remote_webhooks,
             sign_with=sign_with,
             signature_scheme=signature_scheme,
+            profile=profile,
             sender=sender,
         )
         super().__init__(engine)
         self.allowed_hosts = {name.lower() for name in allow_hosts}
         """Host names that are answered besides loopback ones."""
         self._app = create_app(self)
+        if profile is not None and profile != ApiProfile():
+            self._app.wsgi_app = Dialect(  # type: ignore[assignment]  # Flask's own way
+                self._app.wsgi_app, profile, engine.clock.now
+            )
 
     @property
     def url(self) -> str | None:

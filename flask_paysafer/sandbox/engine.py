@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any, NamedTuple
 
+from ..profile import ApiProfile
 from .clock import VirtualClock
 from .deliveries import Authorisations, Deliveries
 from .errors import ApiError
@@ -115,7 +116,8 @@ class Engine:
         idempotency: Reading = "replay",
         allow_remote_webhooks: bool = False,
         sign_with: SignWith = "auto",
-        signature_scheme: str = "timestamped",
+        signature_scheme: str | None = None,
+        profile: ApiProfile | None = None,
         sender: Sender | None = None,
     ) -> None:
         storage = Storage(db) if db is not None else None
@@ -136,6 +138,7 @@ class Engine:
             self.clock,
             time.time,
             scheme=signature_scheme,
+            profile=profile or ApiProfile(),
             sign_with=sign_with,
         )
         self.deliveries = Deliveries(self.store, self.clock, self.faults, self.signer)

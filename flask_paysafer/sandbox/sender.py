@@ -12,7 +12,9 @@ from ipaddress import ip_address
 from typing import Any, Literal, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
+from ..profile import ApiProfile
 from ..signing import get_scheme
+from ..translation import event_in_their_words
 from .clock import VirtualClock
 from .store import Row, shown
 
@@ -165,6 +167,8 @@ class Signer:
     signature" is made again with the real time, and the endpoint is remembered.
 
     :param wall: The real time in unix seconds.
+    :param scheme: How to sign; by default as the profile says.
+    :param profile: Whose words the events are in.
     """
 
     def __init__(
@@ -173,13 +177,15 @@ class Signer:
         clock: VirtualClock,
         wall: Callable[[], float],
         *,
-        scheme: str,
+        scheme: str | None = None,
+        profile: ApiProfile | None = None,
         sign_with: SignWith,
     ) -> None:
         self._sender = sender
         self._clock = clock
         self._wall = wall
-        self._scheme = get_scheme(scheme)
+        self._profile = profile or ApiProfile()
+        self._scheme = get_scheme(scheme or self._profile.webhooks.scheme, self._profile)
         self._on_real_clocks: set[str] = set()
         self.sign_with = sign_with
 
@@ -218,7 +224,7 @@ class Signer:
 
     def request(self, event: Row, endpoint: Row, moment: float) -> WebhookRequest:
         """Return the delivery of ``event`` to ``endpoint`` as it is when signed at ``moment``."""
-        body = json.dumps(shown(event)).encode()
+        body = json.dumps(event_in_their_words(self._profile, shown(event))).encode()
         signed = self._scheme.sign(
             body, endpoint["_secret"], timestamp=int(moment), message_id=event["id"]
         )
