@@ -254,7 +254,8 @@ def check_limits(context: CheckContext) -> Iterator[Finding]:
     """Yield the limits of Flask-Limiter that the webhook is under."""
     app, name = context.state.app, context.config.name
     for limiter in app.extensions.get("limiter") or ():
-        limits = _limits_on(limiter, app, f"{name}.webhook")
+        is_on = getattr(limiter, "enabled", True)
+        limits = _limits_on(limiter, app, f"{name}.webhook") if is_on else []
         if limits:
             yield error(
                 f"Flask-Limiter limits the webhook to {', '.join(limits)}.",

@@ -168,6 +168,12 @@ def test_flask_limiters_limits_on_the_webhook(folder: Path, kind: str) -> None:
     assert [client.post("/paysafer/webhook").status_code for _ in range(4)] == [400] * 4
 
 
+def test_a_limiter_that_is_off_is_no_finding(folder: Path) -> None:
+    shop = Shop(folder, RATELIMIT_STORAGE_URI="memory://", RATELIMIT_ENABLED=False)
+    Limiter(lambda: "203.0.113.7", app=shop.app, default_limits=["2 per minute"])
+    assert shop.findings() == []
+
+
 def test_talismans_policy(folder: Path) -> None:
     shop = Shop(folder)
     Talisman(shop.app)
