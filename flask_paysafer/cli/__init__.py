@@ -22,6 +22,7 @@ from .output import LOG, CommandError, say
 
 P = ParamSpec("P")
 R = TypeVar("R")
+ChosenT = TypeVar("ChosenT")
 
 COMMANDS = {
     "checkouts": "checkouts",
@@ -31,6 +32,8 @@ COMMANDS = {
     "exam": "exam",
     "probe": "probe",
     "reconcile": "reconcile",
+    "renewals": "subscriptions",
+    "subscriptions": "subscriptions",
     "trigger": "trigger",
 }
 """The commands that have a module of their own in this package, and its name."""
@@ -71,10 +74,21 @@ def with_state(command: Callable[Concatenate[AppState, P], R]) -> Callable[P, R]
     Our own errors end it as one clean line on the terminal, with exit code 1.
     """
 
+    return _in_app(command, _chosen_state)
+
+
+def with_states(command: Callable[Concatenate[list[AppState], P], R]) -> Callable[P, R]:
+    """As :func:`with_state`, with the states of all accounts where none is chosen."""
+    return _in_app(command, _chosen_states)
+
+
+def _in_app(
+    command: Callable[Concatenate[ChosenT, P], R], choose: Callable[[], ChosenT]
+) -> Callable[P, R]:
     @with_appcontext
     def run_in_context(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return command(_chosen_state(), *args, **kwargs)
+            return command(choose(), *args, **kwargs)
         except PaySaferError as error:
             raise CommandError(str(error)) from error
 
@@ -109,6 +123,12 @@ def _chosen_state() -> AppState:
     if account is None and len(found) == 1:
         return next(iter(found.values()))
     return account_called(account or "paysafer", found)
+
+
+def _chosen_states() -> list[AppState]:
+    if chosen_account(click.get_current_context()) is not None:
+        return [_chosen_state()]
+    return list(accounts_of(current_app).values())
 
 
 def accounts_of(app: Flask) -> Mapping[str, AppState]:

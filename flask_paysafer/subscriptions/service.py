@@ -341,15 +341,36 @@ class Subscriptions:
         """
         return self._renewals.run(at or self._now())
 
-    def due(self, at: datetime | None = None) -> Iterator[Subscription]:
-        """Yield the subscriptions that a run would look at, the longest due first."""
+    def due_rows(self, at: datetime | None = None) -> Iterator[dict[str, Any]]:
+        """Yield what a run would look at, the longest due first.
+
+        Each has ``reference``, ``plan``, ``due_at``, ``period`` (the number of the period to
+        be charged) and ``attempt`` (from 1).
+        """
         for record in self._renewals.due(at or self._now()):
-            yield self._shown(record)
+            known = self._store.known_periods(record.reference)
+            due = next((one for one in known if one.state == "due"), None)
+            newest = known[-1].number if known else record.schedule.first - 1
+            yield {
+                "reference": record.reference,
+                "plan": record.plan,
+                "due_at": record.due_at and record.due_at.astimezone(record.schedule.zone),
+                "period": newest + 1 if due is None else due.number,
+                "attempt": 1 if due is None else due.attempts + 1,
+            }
+
+    def next_due(self) -> datetime | None:
+        """Return when a run has something to look at next, or None."""
+        return self._store.next_due()
 
     def note_event(self, event: Event) -> None:
         """Note what a webhook says of a renewal's payment; the next run takes it up."""
         named = period_of(event.data)
-        if named is not None and self._charging.note(event.data):
+        if named is None or not self._charging.note(event.data):
+            return
+        period = self._store.period(*named)
+        is_paid = event.type == "payment.completed"
+        if is_paid and period is not None and period.is_payable:
             self._store.wake(named[0], self._now())
 
     def subscription_for(

@@ -122,6 +122,15 @@ class SubscriptionStore:
         with self._database.connected() as connection:
             return [_record(row) for row in connection.execute(ordered)]
 
+    def next_due(self) -> datetime | None:
+        """Return when a subscription is to be looked at next, or None."""
+        columns = self._table.c
+        query = select(func.min(columns.due_at)).where(
+            columns.account == self._account, columns.due_at.is_not(None)
+        )
+        with self._database.connected() as connection:
+            return _at(connection.scalar(query))
+
     def wake(self, reference: str, now: datetime) -> None:
         """Have the subscription looked at by the next run."""
         due_at = self._table.c.due_at

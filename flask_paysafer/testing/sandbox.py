@@ -42,8 +42,7 @@ class JoinedSandbox(Sandbox):
         """Let the app's API client reach this sandbox, and its events the app's webhook route.
 
         No settings have to fit, and nothing is served. The deliveries are signed with the
-        app's own webhook secret and scheme, by the real clock; its renewals fall due by the
-        sandbox's.
+        app's own webhook secret and scheme, by the real clock.
 
         :param account: The extension's name, where the app has several.
         :return: The webhook endpoint.
@@ -114,22 +113,18 @@ class JoinedSandbox(Sandbox):
         """Wait until everything that is due was delivered, such as after a call of the client."""
         self.advance(0)
 
-    def next_renewal(self, *, by: float) -> float | None:
-        """Return when the next renewal of a joined app falls due (unix seconds), or None.
+    def next_renewal(self) -> float | None:
+        """Return when the next renewal of a joined app is due (unix seconds), or None."""
+        due = [next_renewal(state) for state in self._shops.states()]
+        return min((moment for moment in due if moment is not None), default=None)
 
-        :param by: Look no further than this.
+    def run_renewals(self, at: float = 0) -> None:
+        """Run the renewals of all joined apps that are due, and have their events delivered.
+
+        :param at: Unix seconds; now, if that is later.
         """
-        until = datetime.fromtimestamp(by, UTC)
-        found = [
-            next_renewal(state, after=self._time(), by=until) for state in self._shops.states()
-        ]
-        return min((due.timestamp() for due in found if due is not None), default=None)
-
-    def run_renewals(self) -> None:
-        """Run the renewals of all joined apps that are due now, and have their events delivered."""
         for state in self._shops.states():
-            if state.registrations.plans:
-                state.subscriptions.run_due()
+            run_renewals(state, max(at, self.engine.clock.now()))
         self.settle()
 
     def _time(self) -> datetime:
@@ -154,8 +149,10 @@ class Clock:
         :return: The new time in unix seconds.
         """
         target = self.now() + seconds + 60 * minutes + 3600 * hours + 86400 * days
-        while (due := self._sandbox.next_renewal(by=target)) is not None:
+        while (due := self._sandbox.next_renewal()) is not None and due <= target:
             self._move_to(due)
+            if self._sandbox.next_renewal() == due:
+                break  # it could not be charged now: the app decides when it is tried again
         self._move_to(target)
         return self.now()
 
@@ -167,19 +164,23 @@ class Clock:
 
     def _move_to(self, moment: float) -> None:
         self._sandbox.advance(max(0.0, moment - self.now()))
-        self._sandbox.run_renewals()
+        # The sandbox counts in whole seconds, and a period may begin between two of them.
+        self._sandbox.run_renewals(moment)
 
 
-def next_renewal(state: AppState, *, after: datetime, by: datetime) -> datetime | None:
-    """Return when the first renewal of an app falls due within a span of time, or None."""
-    if not state.registrations.plans:
-        return None
-    for subscription in state.subscriptions.due(by):
-        moments = (subscription.next_charge_at, subscription.cancel_at)
-        due = min((moment for moment in moments if moment and moment > after), default=None)
-        if due is not None and due <= by:
-            return due
-    return None
+def next_renewal(state: AppState) -> float | None:
+    """Return when the app's next renewal is due (unix seconds), or None.
+
+    This and :func:`run_renewals` are all that the kit knows of subscriptions.
+    """
+    due = state.subscriptions.next_due() if state.registrations.plans else None
+    return due.timestamp() if due else None
+
+
+def run_renewals(state: AppState, now: float) -> None:
+    """Run the renewals of one app that are due at ``now`` (unix seconds)."""
+    if state.registrations.plans:
+        state.subscriptions.run_due(datetime.fromtimestamp(now, UTC))
 
 
 class _Shops:
