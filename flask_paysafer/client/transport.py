@@ -304,7 +304,9 @@ class _Server:
 @functools.cache
 def _ssl_context() -> ssl.SSLContext:
     # Reading the trusted certificates takes longer than a call: once for the process.
-    return httpx.create_ssl_context()
+    context = httpx.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def _expires(request: httpx.Request) -> float:

@@ -20,7 +20,7 @@ from flask_paysafer.client import AsyncPaySaferClient, PaySaferClient, transport
 from flask_paysafer.errors import APIConnectionError, APITimeoutError
 
 from .driving import SECRET_KEY
-from .servers import echo, serve
+from .servers import Request, echo, serve
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,7 @@ def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 def server_context(certificate: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
+    context.set_alpn_protocols(["h2", "http/1.1"])
     return context
 
 
@@ -85,8 +86,16 @@ def retrieve(base_url: str, *, asynchronous: bool) -> str:
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_calls_over_an_encrypted_connection(certificate: Path, asynchronous: bool) -> None:
-    with serve(echo, tls=server_context(certificate)) as server:
+    agreed: list[str | None] = []
+
+    def answer(connection: socket.socket, request: Request) -> None:
+        assert isinstance(connection, ssl.SSLSocket)
+        agreed.append(connection.selected_alpn_protocol())
+        echo(connection, request)
+
+    with serve(answer, tls=server_context(certificate)) as server:
         assert retrieve(server.base_url, asynchronous=asynchronous) == "pay_1"
+    assert agreed == ["http/1.1"]
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
