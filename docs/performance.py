@@ -23,7 +23,7 @@ TRIED = """\
 - **The Celery backlog** is bound by one durable transaction for every event: begin, its execution row, the handler's write,
   the mark that it is done and the commit are five trips to the database, and a merchant's session around them. Fifty
   events in one transaction would be faster by far, and were not taken: a handler that reaches for the same row over a
-  second connection would wait for its own worker for ever, a rollback by one handler would undo what others had done,
+  second connection would wait for its own worker forever, a rollback by one handler would undo what others had done,
   and locks would be held for as long as the slowest of them. To mark a whole batch done with one statement was built,
   and gained nothing that could be measured.
 - **PostgreSQL's time goes into trips to the server**, so one statement stores an event or knows it again and counts the

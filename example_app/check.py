@@ -13,7 +13,7 @@ from .visitor import Form, Visitor
 GOOD_CARD, DECLINED_CARD = "4242424242424242", "4000000000000002"
 
 PATIENCE = 90.0
-"""How long the webhook may take, in seconds: on a busy machine PaySafer comes again after 60."""
+"""How long the webhook may take, in seconds: on a busy machine PaySafer retries after 60."""
 
 
 class CheckError(Exception):

@@ -240,7 +240,7 @@ class Deliveries:
         return (job for job in map(self._head, list(self._queues)) if job is not None)
 
     def next_due(self) -> float | None:
-        """Return when the next attempt is due, or None if nothing waits."""
+        """Return when the next attempt is due, or None if no delivery is pending."""
         return min((job.due for job in self._heads()), default=None)
 
     def forget(self) -> None:
