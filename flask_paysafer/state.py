@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .inbox.store import Inbox
     from .subscriptions.objects import Subscription
     from .subscriptions.service import Subscriptions
-    from .webhooks.runner import Backlog, Dispatcher, EventRun, OneHandler
+    from .webhooks.runner import Backlog, Dispatcher, EventRun
 
 T = TypeVar("T")
 
@@ -132,11 +132,6 @@ class AppState:
         return self._once("local_events", self._make_local_events)
 
     @property
-    def one_handler(self) -> OneHandler:
-        """Replays one handler alone, in this process."""
-        return self._once("one_handler", self._make_one_handler)
-
-    @property
     def checkout(self) -> Checkout:
         """Decides about payments of orders."""
         return self._once("checkout", self._make_checkout)
@@ -214,12 +209,11 @@ class AppState:
         return open_inbox(self.config, self.app, db=self.db)
 
     def _make_event_run(self) -> EventRun:
-        return self._event_run_on(self.inbox)
-
-    def _event_run_on(self, inbox: Inbox) -> EventRun:
         from .webhooks.runner import EventRun
 
-        return EventRun(self.app, self.registry, inbox, db=self.db, retrieve=self.retrieve_object)
+        return EventRun(
+            self.app, self.registry, self.inbox, db=self.db, retrieve=self.retrieve_object
+        )
 
     def _make_dispatcher(self) -> Dispatcher:
         if self.config.dispatch == "celery":
@@ -231,11 +225,6 @@ class AppState:
         from .webhooks.runner import InlineDispatcher
 
         return InlineDispatcher(self.event_run, self.inbox, self.backlog)
-
-    def _make_one_handler(self) -> OneHandler:
-        from .webhooks.runner import OneHandler
-
-        return OneHandler(self._event_run_on(self.inbox.rewriting()), self.inbox)
 
     def _make_backlog(self) -> Backlog:
         from .webhooks.runner import Backlog

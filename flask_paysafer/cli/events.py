@@ -341,7 +341,7 @@ def _replay_all(
     with quiet, progress("Replaying", len(rows)) as advance:
         for row in rows:
             if handler is not None:
-                results.append(state.one_handler.replay(row.key, handler))
+                results.append(state.backlog.replay_handler(row.key, handler))
             else:
                 forget = again or row.state == "done"
                 results.append(state.dispatcher.replay(row.key, again=forget))

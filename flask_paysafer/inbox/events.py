@@ -51,8 +51,8 @@ def taken_by(event: Table, lease_ms: int) -> dict[str, Any]:
     }
 
 
-def is_unvisited(event: Table) -> ColumnElement[bool]:
-    """Whether nobody is running one handler of the event by a person's decision."""
+def is_not_replayed(event: Table) -> ColumnElement[bool]:
+    """Whether no operator has one handler of the event run at this moment."""
     return or_(event.c.replay_locked_until.is_(None), event.c.replay_locked_until <= now_ms())
 
 
@@ -97,7 +97,7 @@ class Claims:
         self.lease_ms = lease * 1000
         event = database.tables.event
         is_key = event.c.key == bindparam("event_key")
-        is_there = and_(is_key, is_unvisited(event))
+        is_there = and_(is_key, is_not_replayed(event))
         lapsed = and_(event.c.state == "processing", event.c.due_at <= now_ms())
         due = and_(event.c.state == "pending", event.c.due_at <= now_ms())
         taken = taken_by(event, self.lease_ms)
@@ -189,16 +189,17 @@ class Claims:
             return connection.execute(self._renew, held).rowcount == 1
 
 
-# Visits: one handler of an event is run by a person's decision, and its state stays as it is.
+# Replay locks: one handler of an event is run by an operator, and its state stays as it is.
 #
-# A visit is a lease like a claim's, in a column of its own: nobody else claims the event
-# or visits it, and if the process dies there is nothing to put back.
+# A replay lock is a lease like a claim's, in a column of its own: nobody else claims or locks
+# the event, and if the process dies there is nothing to put back. Its claim may overwrite the
+# handler's execution row.
 
 
-class Visits:
-    """Begins, keeps and ends visits.
+class ReplayLocks:
+    """Takes, keeps and releases replay locks.
 
-    :param lease: Seconds until others may have the event though the visit was not ended.
+    :param lease: Seconds until others may have the event though the lock was not released.
     """
 
     def __init__(self, database: Database, seal: Seal, *, lease: int) -> None:
@@ -208,35 +209,36 @@ class Visits:
         is_key = event.c.key == bindparam("event_key")
         is_free = or_(event.c.state != "processing", event.c.due_at <= now_ms())
         until = now_ms() + lease * 1000
-        # The fence grows, so that whoever claims the event next looks into the ledger first.
-        self._begin = (
+        # The fence grows, so that whoever claims the event next looks for executions first.
+        self._take = (
             update(event)
-            .where(is_key, is_free, is_unvisited(event))
+            .where(is_key, is_free, event.c.state != "pruned", is_not_replayed(event))
             .values(fence=event.c.fence + 1, replay_locked_until=until)
         )
         is_ours = event.c.fence == bindparam("held_fence")
         self._renew = update(event).where(is_key, is_ours).values(replay_locked_until=until)
-        self._end = update(event).where(is_key, is_ours).values(replay_locked_until=None)
+        self._release = update(event).where(is_key, is_ours).values(replay_locked_until=None)
         self._read = reading(event).where(is_key)
 
-    def begin(self, key: int) -> Stored | None:
-        """Return the event; None while somebody has it, or if it was pruned."""
+    def take(self, key: int) -> Stored | None:
+        """Return the event; None while another worker has it, or if it was pruned."""
         with self._database.transaction() as connection:
-            if connection.execute(self._begin, {"event_key": key}).rowcount != 1:
+            if connection.execute(self._take, {"event_key": key}).rowcount != 1:
                 return None
             row = connection.execute(self._read, {"event_key": key}).one()
-        return stored_in(row, self._seal)
+        stored = stored_in(row, self._seal)
+        return stored._replace(claim=stored.claim._replace(is_replay_lock=True))
 
-    def renew(self, visit: Claim) -> bool:
-        """Begin the visit's lease anew; False if somebody else has the event."""
-        return self._execute(self._renew, visit)
+    def renew(self, lock: Claim) -> bool:
+        """Begin the lock's lease anew; False if another worker has the event."""
+        return self._execute(self._renew, lock)
 
-    def end(self, visit: Claim) -> None:
+    def release(self, lock: Claim) -> None:
         """Let anybody have the event."""
-        self._execute(self._end, visit)
+        self._execute(self._release, lock)
 
-    def _execute(self, statement: Update, visit: Claim) -> bool:
-        held = {"event_key": visit.key, "held_fence": visit.fence}
+    def _execute(self, statement: Update, lock: Claim) -> bool:
+        held = {"event_key": lock.key, "held_fence": lock.fence}
         with self._database.single_write() as connection:
             return connection.execute(statement, held).rowcount == 1
 
@@ -260,7 +262,7 @@ class Batches:
         self._stored = reading(event)
         due: Select[tuple[int]] = (
             select(event.c.key)
-            .where(event.c.due_at <= now_ms(), event.c.account == account, is_unvisited(event))
+            .where(event.c.due_at <= now_ms(), event.c.account == account, is_not_replayed(event))
             .where(is_next_in_sequence(event))
             .order_by(event.c.due_at)
             .limit(bindparam("at_most"))
@@ -568,12 +570,24 @@ class Ledger:
     def enter(
         self, connection: Connection, claim: Claim, handler: str, *, skipped: str | None = None
     ) -> bool:
-        """Write the handler's row; False if it stands already.
+        """Write the handler's execution row; False if there is one.
+
+        Under a replay lock the row of the earlier execution is overwritten, in the transaction
+        of the handler's own writes: until then, and if the handler fails, it stays.
 
         On PostgreSQL and MariaDB this waits for another transaction that is
         writing the same row, and so for the handler that runs in it.
         """
-        return self._insert(connection, _run_row(claim, handler, skipped)) is not None
+        row = _run_row(claim, handler, skipped)
+        if claim.is_replay_lock:
+            connection.execute(self._overwrite, row)
+            return True
+        return self._insert(connection, row) is not None
+
+    @cached_property
+    def _overwrite(self) -> Insert:
+        table = self._database.tables.handler_run
+        return insert_or_overwrite(self._database.dialect, table, {"done_at": now_ms()})
 
     def is_ours(self, connection: Connection, claim: Claim, handler: str) -> bool:
         """Whether the handler's row was written under this very claim."""
@@ -701,26 +715,6 @@ class Ledger:
         row = {**_held(claim), "wait_ms": round(wait * 1000)}
         with self._database.single_write() as connection:
             connection.execute(self._postpone if spent else self._take_back, row)
-
-
-class RewritingLedger(Ledger):
-    """Overwrites a handler's row where it stands, for a replay that a person asked for.
-
-    It is done in the transaction of the handler's own writes: until then, and if the
-    handler fails, the old row stands.
-    """
-
-    @cached_property
-    def _overwrite(self) -> Insert:
-        table = self._database.tables.handler_run
-        return insert_or_overwrite(self._database.dialect, table, {"done_at": now_ms()})
-
-    def enter(
-        self, connection: Connection, claim: Claim, handler: str, *, skipped: str | None = None
-    ) -> bool:
-        """Write the handler's row, in the place of the one that may be there."""
-        connection.execute(self._overwrite, _run_row(claim, handler, skipped))
-        return True
 
 
 def _run_row(claim: Claim, handler: str, skipped: str | None) -> dict[str, object]:

@@ -21,7 +21,7 @@ from sqlalchemy import (
 from ..errors import PayloadUnreadableError
 from .database import Database, now_ms
 from .encryption import Seal
-from .events import is_unvisited
+from .events import is_not_replayed
 from .queries import Browser, EventFilter
 from .records import State
 
@@ -49,7 +49,7 @@ class Upkeep:
         self._event = event
         is_key = and_(event.c.account == account, event.c.key == bindparam("of_event"))
         is_idle = or_(event.c.state != "processing", event.c.due_at <= now_ms())
-        is_free = self._is_free = and_(is_idle, is_unvisited(event))
+        is_free = self._is_free = and_(is_idle, is_not_replayed(event))
         is_full = event.c.state != "pruned"
         self._pruned_of = select(event.c.key).where(
             event.c.key.in_(bindparam("keys", expanding=True)), ~is_full

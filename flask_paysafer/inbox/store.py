@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from copy import copy
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, select, update
@@ -17,7 +17,7 @@ from ..events import Event
 from ..profile import ApiProfile
 from .database import Database
 from .encryption import Seal
-from .events import Batches, Claims, Known, Ledger, Receipts, RewritingLedger, Visits
+from .events import Batches, Claims, Known, Ledger, Receipts, ReplayLocks
 from .leases import HEARTBEAT
 from .maintenance import Upkeep
 from .ordering import Watermarks
@@ -57,7 +57,7 @@ class Inbox:
         self.seal = seal or Seal()
         self.ledger: Ledger = Ledger(database)
         self.claims = Claims(database, self.seal, lease=lease)
-        self.visits = Visits(database, self.seal, lease=lease)
+        self.replay_locks = ReplayLocks(database, self.seal, lease=lease)
         self.batches = Batches(database, self.seal, account=account, lease=lease)
         self.browser = Browser(database, self.seal, account=account)
         self.upkeep = Upkeep(database, self.seal, self.browser, account=account)
@@ -208,19 +208,10 @@ class Inbox:
         )
         return Recorded(known.key, event_id, known.state, is_new=False, conflict=True)
 
-    def rewriting(self) -> Inbox:
-        """Return this inbox with a ledger that lets a done handler run again."""
-        inbox = copy(self)
-        inbox.ledger = RewritingLedger(self.database)
-        return inbox
-
     def keeping(self, claim: Claim) -> AbstractContextManager[None]:
-        """Renew the claim's lease for as long as the block takes."""
-        return HEARTBEAT.keeping(lambda: self.claims.renew(claim), lease=self._lease)
-
-    def keeping_visit(self, visit: Claim) -> AbstractContextManager[None]:
-        """Renew the visit's lease for as long as the block takes."""
-        return HEARTBEAT.keeping(lambda: self.visits.renew(visit), lease=self._lease)
+        """Renew the lease of a claim or a replay lock for as long as the block takes."""
+        renew = self.replay_locks.renew if claim.is_replay_lock else self.claims.renew
+        return HEARTBEAT.keeping(partial(renew, claim), lease=self._lease)
 
     @contextmanager
     def keeping_all(self, claims: list[Claim]) -> Iterator[None]:
@@ -232,7 +223,7 @@ class Inbox:
 
     def keeping_object(self, mark: Mark) -> AbstractContextManager[None]:
         """Renew the hold on the mark's object for as long as the block takes."""
-        return HEARTBEAT.keeping(lambda: self.watermarks.renew(mark), lease=self._lease)
+        return HEARTBEAT.keeping(partial(self.watermarks.renew, mark), lease=self._lease)
 
     def record_fact(self, fact: Fact, event: Event, payload: bytes) -> Claim | None:
         """Let a proposed fact stand and store its event, claimed by the caller, in one commit.

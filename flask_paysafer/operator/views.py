@@ -137,7 +137,7 @@ class Views:
             return self._replay_leader(key, event.handled_as)
         handler = request.form.get("handler") or None
         if handler is not None:
-            result = self._state.one_handler.replay(key, handler)
+            result = self._state.backlog.replay_handler(key, handler)
         else:
             result = self._state.dispatcher.replay(key, again=event.state == "done")
         flash(_REPLAYED[result], "paysafer_operator")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from flask import Flask
 
@@ -169,18 +169,24 @@ class EventRun:
         :param retry_in: Seconds until a failed event is due again; None makes it ``failed``.
         :raises BaseException: what ends the process; the event can be claimed again at once.
         """
+        with self._inbox.keeping(claim):
+            return self.run_kept(claim, event, retry_in=retry_in)
+
+    def run_kept(
+        self, claim: Claim, event: Event, *, retry_in: float | None = None
+    ) -> DispatchResult:
+        """As :meth:`run`, for a caller that keeps the claim's lease."""
         try:
-            with self._inbox.keeping(claim):
-                leader = self._inbox.facts.leader_of(event)
-                if leader is not None and leader[1] != claim.key:
-                    return self._follow(claim, *leader, retry_in)
-                return self._run_claimed(claim, event, retry_in)
+            leader = self._inbox.facts.leader_of(event)
+            if leader is not None and leader[1] != claim.key:
+                return self._follow(claim, *leader, retry_in)
+            return self._run_claimed(claim, event, retry_in)
         except BaseException:
             self.give_back(claim)
             raise
 
     def run_only(self, claim: Claim, event: Event, name: str) -> DispatchResult:
-        """Run one handler of an event that is being visited, and note a failure of it.
+        """Run one handler of an event under a replay lock, and note a failure of it.
 
         The event's state stays as it is, unless this was all that it waited for.
         """
@@ -432,7 +438,7 @@ class Backlog:
             try:
                 while waiting and not (stop and stop.is_set()):
                     stored = waiting.pop(0)
-                    results.append((stored.claim.key, self.handle_claimed(stored)))
+                    results.append((stored.claim.key, self._handle_kept(stored)))
             finally:
                 for stored in waiting:
                     self._run.give_back(stored.claim, spent=False)
@@ -458,6 +464,10 @@ class Backlog:
 
     def handle_claimed(self, stored: Stored) -> DispatchResult:
         """Run the handlers of a claimed event that are not yet done."""
+        with self._inbox.keeping(stored.claim):
+            return self._handle_kept(stored)
+
+    def _handle_kept(self, stored: Stored) -> DispatchResult:
         claim = stored.claim
         try:
             event = stored.read(self._inbox.profile)
@@ -466,69 +476,50 @@ class Backlog:
         base = self._local_retry_base if stored.local else self._retry_base
         if base is not None and claim.attempt > self._max_attempts:
             return self._run.give_up(claim, event, _WORKERS_DIED)
-        return self._run.run(claim, event, retry_in=self._retry_in(claim, base))
+        return self._run.run_kept(claim, event, retry_in=self._retry_in(claim, base))
+
+    def replay_handler(self, key: int, handler: str) -> DispatchResult:
+        """Run one handler of an event by an operator's decision, done or not, here and now.
+
+        Nobody else handles the event meanwhile. What else it waits for, or has failed at, is
+        left as it is, whatever the outcome, also if the process dies. If a reconciliation event
+        was handled in its place, that one's handler runs.
+        """
+        stored = self._inbox.replay_locks.take(key)
+        if stored is None:
+            return "busy"
+        try:
+            with self._inbox.keeping(stored.claim):
+                result = self._replay_locked(stored, handler)
+        finally:
+            self._unlock(stored.claim)
+        return self.replay_handler(result, handler) if isinstance(result, int) else result
+
+    def _replay_locked(self, stored: Stored, handler: str) -> DispatchResult | int:
+        """Return the outcome, or the row of the reconciliation event that is to be replayed."""
+        claim = stored.claim
+        self._inbox.upkeep.note_replay(claim.key)
+        try:
+            event = stored.read(self._inbox.profile)
+        except (InvalidPayloadError, PayloadUnreadableError) as error:
+            logger.error("An event can't be replayed (row %d): %s", claim.key, error)  # noqa: TRY400
+            self._inbox.ledger.add_failures(claim, [Failure(NO_HANDLER, describe(error))])
+            return "failed"
+        leader = self._inbox.facts.leader_of(event)
+        if leader is not None and leader[1] != claim.key:
+            return leader[1]
+        return self._run.run_only(claim, event, handler)
+
+    def _unlock(self, lock: Claim) -> None:
+        try:
+            self._inbox.replay_locks.release(lock)
+        except InboxUnavailableError as error:
+            logger.warning("A replay lock was not released and has to run out: %s", error)
 
     def _retry_in(self, claim: Claim, base: float | None) -> float | None:
         if base is None or claim.attempt >= self._max_attempts:
             return None
         return wait_before(claim.attempt, base=base, jitter=self._jitter)
-
-
-# Replay one handler of a stored event, and nothing else.
-
-
-class _Elsewhere(NamedTuple):
-    """The fact has an event of its own, under whose idempotency keys it was handled."""
-
-    key: int
-
-
-class OneHandler:
-    """Runs one handler of an event by a person's decision, done or not, here and now.
-
-    Nobody else handles the event meanwhile. What else it waits for, or has failed at, is
-    left as it is, whatever becomes of the handler, and whenever the process dies.
-
-    :param run: Runs handlers under a ledger that lets a done one run again.
-    """
-
-    def __init__(self, run: EventRun, inbox: Inbox) -> None:
-        self._run = run
-        self._inbox = inbox
-
-    def replay(self, key: int, handler: str) -> DispatchResult:
-        """Run ``handler`` for the event, or for that of the fact that it tells of."""
-        stored = self._inbox.visits.begin(key)
-        if stored is None:
-            return "busy"
-        try:
-            with self._inbox.keeping_visit(stored.claim):
-                result = self._replay(stored, handler)
-        finally:
-            self._end(stored.claim)
-        return result if isinstance(result, str) else self.replay(result.key, handler)
-
-    def _replay(self, stored: Stored, handler: str) -> DispatchResult | _Elsewhere:
-        self._inbox.upkeep.note_replay(stored.claim.key)
-        try:
-            event = stored.read(self._inbox.profile)
-        except (InvalidPayloadError, PayloadUnreadableError) as error:
-            return self._fail(stored.claim, error)
-        leader = self._inbox.facts.leader_of(event)
-        if leader is not None and leader[1] != stored.claim.key:
-            return _Elsewhere(leader[1])
-        return self._run.run_only(stored.claim, event, handler)
-
-    def _end(self, visit: Claim) -> None:
-        try:
-            self._inbox.visits.end(visit)
-        except InboxUnavailableError as error:
-            logger.warning("A visit was not ended and has to run out: %s", error)
-
-    def _fail(self, claim: Claim, error: Exception) -> DispatchResult:
-        logger.error("An event can't be replayed (row %d): %s", claim.key, error)
-        self._inbox.ledger.add_failures(claim, [Failure(NO_HANDLER, describe(error))])
-        return "failed"
 
 
 # Take a stored event to its handlers.

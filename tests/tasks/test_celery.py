@@ -283,7 +283,7 @@ def test_one_handler_is_replayed_where_it_is_asked_for(
     app = make_app(tmp_path, memory_celery, paysafer)
     post(app, event_body("evt_1"))
 
-    result = get_state(app).one_handler.replay(1, "second")
+    result = get_state(app).backlog.replay_handler(1, "second")
 
     assert (result, ran) == ("done", ["second"])
     assert state_of(app, "evt_1") == "pending"

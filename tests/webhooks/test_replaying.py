@@ -10,7 +10,7 @@ import pytest
 from flask_paysafer import signals
 from flask_paysafer.events import Event
 from flask_paysafer.inbox.records import STOPPED, State
-from flask_paysafer.webhooks.runner import DispatchResult, EventRun, InlineDispatcher, OneHandler
+from flask_paysafer.webhooks.runner import Backlog, DispatchResult, EventRun, InlineDispatcher
 from tests.databases import KINDS
 from tests.inbox.events import deliver, event_body
 
@@ -58,8 +58,8 @@ class Replays:
     def replay(self, handler: str) -> DispatchResult:
         """Have one handler run, in a process of its own as far as the shop can tell."""
         shop = self.shop
-        run = EventRun(shop.app, shop.registry, shop.inbox.rewriting(), db=shop.db)
-        return OneHandler(run, shop.inbox).replay(self.key, handler)
+        run = EventRun(shop.app, shop.registry, shop.inbox, db=shop.db)
+        return Backlog(run, shop.inbox).replay_handler(self.key, handler)
 
     def row(self) -> tuple[Any, ...]:
         """Return all that a worker goes by."""
@@ -183,10 +183,10 @@ def test_nobody_else_handles_the_event_meanwhile(open_shop: OpenShop) -> None:
         pytest.skip("on SQLite the handler is the only writer anyway")
     replays.put_into("failed")
     found: list[DispatchResult | None] = []
-    run = EventRun(other.app, replays.shop.registry, other.inbox.rewriting(), db=other.db)
+    run = EventRun(other.app, replays.shop.registry, other.inbox, db=other.db)
 
     def meanwhile() -> None:
-        found.append(OneHandler(run, other.inbox).replay(replays.key, "mail"))
+        found.append(Backlog(run, other.inbox).replay_handler(replays.key, "mail"))
         found.append(deliver(other.inbox, InlineDispatcher(run, other.inbox), BODY).result)
         found.append(other.dispatcher.replay(replays.key))
         assert other.inbox.batches.take(9) == []
@@ -214,11 +214,11 @@ def test_other_events_are_handled_meanwhile(open_shop: OpenShop) -> None:
     assert replays.seen == ["mail", "done"]
 
 
-def test_a_visit_that_was_not_ended_runs_out(replays: Replays) -> None:
+def test_a_replay_lock_that_was_not_released_runs_out(replays: Replays) -> None:
     replays.put_into("pending")
     inbox = replays.shop.inbox
-    visit = inbox.visits.begin(replays.key)
-    assert visit is not None
+    lock = inbox.replay_locks.take(replays.key)
+    assert lock is not None
     assert replays.shop.dispatcher.replay(replays.key) == "busy"
 
     event = inbox.database.tables.event
@@ -234,9 +234,8 @@ def test_an_older_event_is_not_replayed_over_a_newer_one(shop: Shop) -> None:
     shop.on("payment.completed", name="sync", stale="skip")(lambda event: seen.append(event.id))
     older = shop.deliver(event_body("evt_old", created=1)).recorded.key
     shop.deliver(event_body("evt_new", created=2))
-    run = EventRun(shop.app, shop.registry, shop.inbox.rewriting(), db=shop.db)
 
-    assert OneHandler(run, shop.inbox).replay(older, "sync") == "stale"
+    assert Backlog(shop.run, shop.inbox).replay_handler(older, "sync") == "stale"
 
     assert seen == ["evt_old", "evt_new"]
     story = shop.inbox.browser.story_of(older)
