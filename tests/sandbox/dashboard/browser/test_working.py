@@ -206,12 +206,11 @@ def test_a_row_leads_to_its_details_wherever_it_is_clicked(
 ) -> None:
     payment, other = (pay(client).json()["id"] for _ in range(2))
     page = open_page(viewport=WIDE)
+    page.locator(f'tr[data-key="{payment}"] .badge').click()
+    expect(page.locator("#detail")).to_have_attribute("data-shown", payment)
     page.locator(f'#rows tr[data-key="{other}"] .mono').dblclick()  # selects the id, to copy it
     assert page.evaluate("getSelection().toString()").strip() in other
     page.evaluate("getSelection().removeAllRanges()")
-    expect(page.locator("#detail")).to_be_hidden()
-    page.locator(f'tr[data-key="{payment}"] .badge').click()
-    expect(page.locator("#detail")).to_have_attribute("data-shown", payment)
     page.locator("#detail tr").filter(has_text="payment.completed").locator("td.when").click()
     expect(page.locator("#list-title")).to_have_text("Events")
 
