@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from ..errors import ConfigurationError
-from ..profile import SCHEMES, ApiProfile
+from ..profile import SCHEMES
 from .app import Sandbox
 from .control import TEST_ACCOUNT
 from .description import describe
@@ -66,7 +66,7 @@ def _sandbox(options: argparse.Namespace) -> Sandbox:
         allow_remote_webhooks=options.allow_remote_webhooks,
         sign_with=options.sign_with,
         signature_scheme=options.signature_scheme,
-        profile=options.profile and ApiProfile.load(options.profile),
+        profile=options.profile,
     )
 
 

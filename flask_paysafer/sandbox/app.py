@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -59,7 +60,8 @@ class Sandbox(Control):
         refuses that.
     :param signature_scheme: As ``PAYSAFER_SIGNATURE_SCHEME`` of the shop; by default the
         profile's.
-    :param profile: Play another PaySafer, one whose API looks like this.
+    :param profile: Play another PaySafer, one whose API looks like this: a profile, a mapping,
+        or the path of a TOML file. The control API and the dashboard keep the usual words.
     :param sender: Sends the deliveries instead of HTTP: gets a ``WebhookRequest`` and
         returns a ``WebhookResponse``; what it raises is a failed attempt.
     :raises ConfigurationError: if ``db`` can't be used.
@@ -77,11 +79,9 @@ class Sandbox(Control):
         allow_remote_webhooks: bool = False,
         sign_with: SignWith = "auto",
         signature_scheme: str | None = None,
-        profile: ApiProfile | None = None,
+        profile: ApiProfile | Mapping[str, Any] | str | PathLike[str] | None = None,
         sender: Sender | None = None,
     ) -> None:
-        if profile is not None and profile.idempotency.reuse == "conflict":
-            idempotency = "strict"
         engine = Engine(
             db=db,
             start=start,
@@ -91,17 +91,26 @@ class Sandbox(Control):
             allow_remote_webhooks=allow_remote_webhooks,
             sign_with=sign_with,
             signature_scheme=signature_scheme,
-            profile=profile,
             sender=sender,
         )
         super().__init__(engine)
         self.allowed_hosts = {name.lower() for name in allow_hosts}
         """Host names that are answered besides loopback ones."""
         self._app = create_app(self)
-        if profile is not None and profile != ApiProfile():
-            self._app.wsgi_app = Dialect(  # type: ignore[assignment]  # Flask's own way
-                self._app.wsgi_app, profile, engine.clock.now
-            )
+        self._usual_app = self._app.wsgi_app
+        self.profile = ApiProfile()
+        """What the API looks like, which :meth:`play` changes."""
+        if profile is not None:
+            self.play(ApiProfile.of(profile))
+
+    def play(self, profile: ApiProfile) -> None:
+        """Play another PaySafer from now on, one whose API looks like this."""
+        self.profile = profile
+        self.engine.play(profile)
+        app: Any = self._usual_app
+        if profile != ApiProfile():
+            app = Dialect(app, profile, self.engine.clock.now)
+        self._app.wsgi_app = app  # type: ignore[method-assign]  # Flask's own way
 
     @property
     def url(self) -> str | None:

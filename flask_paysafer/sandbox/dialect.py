@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from werkzeug.test import run_wsgi_app
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Request, Response
 
 from ..profile import ApiProfile
 from ..translation import payment_in_their_words, put
@@ -45,6 +45,7 @@ class Dialect:
         path = environ.get("PATH_INFO", "")
         if not path.startswith(f"{_API}/"):
             return self._app(environ, start)
+        asked = Request(environ)
         environ = dict(environ)
         environ["PATH_INFO"] = _API + self._usual_path(path.removeprefix(_API))
         self._rename_headers(environ)
@@ -52,7 +53,7 @@ class Dialect:
         self._rename_body(environ)
         body, status, headers = run_wsgi_app(self._app, environ, buffered=True)
         answer = Response(b"".join(body), status=status, headers=headers)
-        self._translate(answer)
+        self._translate(answer, asked)
         return answer(environ, start)
 
     def _usual_path(self, path: str) -> str:
@@ -106,13 +107,13 @@ class Dialect:
         environ["wsgi.input"] = io.BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
 
-    def _translate(self, answer: Response) -> None:
+    def _translate(self, answer: Response, asked: Request) -> None:
         self._rename_answer_headers(answer)
         found = _read(answer.get_data())
         if not isinstance(found, dict):
             return
         if found.get("object") == "list":
-            theirs: Any = self._listed(found)
+            theirs: Any = self._listed(found, asked)
         else:
             theirs = self._object(found)
         answer.set_data(json.dumps(theirs))
@@ -133,7 +134,7 @@ class Dialect:
         if self._profile.rate_limits.reset == "seconds" and reset.isdigit():
             answer.headers["X-RateLimit-Reset"] = str(max(0, int(reset) - int(self._now())))
 
-    def _listed(self, page: dict[str, Any]) -> Any:
+    def _listed(self, page: dict[str, Any], asked: Request) -> Any:
         lists = self._profile.lists
         items = [self._object(item) for item in page["data"]]
         if not lists.items:
@@ -143,7 +144,11 @@ class Dialect:
         if lists.has_more:
             put(theirs, lists.has_more, page["has_more"])
         if lists.next:
-            put(theirs, lists.next, items[-1]["id"] if page["has_more"] and items else None)
+            cursor = items[-1]["id"] if page["has_more"] and items else None
+            if cursor and lists.next.endswith(("url", "href")):  # then it is an address
+                query = urlencode({**asked.args.to_dict(), lists.after: cursor})
+                cursor = f"{asked.base_url}?{query}"
+            put(theirs, lists.next, cursor)
         return theirs
 
     def _object(self, found: dict[str, Any]) -> dict[str, Any]:

@@ -117,7 +117,6 @@ class Engine:
         allow_remote_webhooks: bool = False,
         sign_with: SignWith = "auto",
         signature_scheme: str | None = None,
-        profile: ApiProfile | None = None,
         sender: Sender | None = None,
     ) -> None:
         storage = Storage(db) if db is not None else None
@@ -138,7 +137,6 @@ class Engine:
             self.clock,
             time.time,
             scheme=signature_scheme,
-            profile=profile or ApiProfile(),
             sign_with=sign_with,
         )
         self.deliveries = Deliveries(self.store, self.clock, self.faults, self.signer)
@@ -150,6 +148,13 @@ class Engine:
             "clock": {"now": self.clock.now(), "rate": self.clock.rate},
             "faults": self.faults.listed(),
         }
+
+    def play(self, profile: ApiProfile) -> None:
+        """Remember keys and write and sign events as the profile says."""
+        self.signer.play(profile)
+        self.keys.life_seconds = profile.idempotency.key_hours * 3600
+        if profile.idempotency.reuse == "conflict":
+            self.settings.idempotency = "strict"
 
     def account(self, tenant: Tenant, page_url: Callable[[str], str] = str) -> Account:
         """Return what the API's calls work with; use it inside a transaction."""

@@ -15,8 +15,6 @@ from typing import Any, Literal
 from .errors import ApiError
 from .store import Row, Store, Tenant
 
-LIFE_SECONDS = 24 * 3600
-"""How long a key lives, in virtual seconds."""
 KEY_PATTERN = "[!-~]([ -~]{0,253}[!-~])?"
 """1 to 255 printable ASCII characters; spaces around them are HTTP's own."""
 
@@ -50,6 +48,8 @@ class IdempotencyKeys:
         self._store = store
         self.running: set[tuple[Tenant, str]] = set()
         """The keys of calls that were not answered yet."""
+        self.life_seconds = 24 * 3600
+        """How long a key is remembered, in virtual seconds."""
 
     def take(
         self, tenant: Tenant, key: str, call: str, *, now: float, reading: Reading
@@ -91,7 +91,7 @@ class IdempotencyKeys:
         self._store.put(
             "idempotency_key",
             tenant,
-            {"id": key, **row, "_call": call, "_expires": taken + LIFE_SECONDS},
+            {"id": key, **row, "_call": call, "_expires": taken + self.life_seconds},
         )
 
     def release(self, tenant: Tenant, key: str) -> None:

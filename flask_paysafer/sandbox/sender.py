@@ -168,7 +168,6 @@ class Signer:
 
     :param wall: The real time in unix seconds.
     :param scheme: How to sign; by default as the profile says.
-    :param profile: Whose words the events are in.
     """
 
     def __init__(
@@ -178,21 +177,27 @@ class Signer:
         wall: Callable[[], float],
         *,
         scheme: str | None = None,
-        profile: ApiProfile | None = None,
         sign_with: SignWith,
     ) -> None:
         self._sender = sender
         self._clock = clock
         self._wall = wall
-        self._profile = profile or ApiProfile()
-        self._scheme = get_scheme(scheme or self._profile.webhooks.scheme, self._profile)
+        self._scheme_name = scheme
+        self.play(ApiProfile())
         self._on_real_clocks: set[str] = set()
         self.sign_with = sign_with
+
+    def play(self, profile: ApiProfile) -> None:
+        """Write and sign events as the profile says."""
+        self._profile = profile
+        self._scheme = get_scheme(self._scheme_name or profile.webhooks.scheme, profile)
 
     def deliver(self, event: Row, endpoint: Row) -> dict[str, Any]:
         """Send the event once; return the attempt as deliveries show it."""
         at = int(self._clock.now())
-        request = self.request(event, endpoint, self._signing_time(endpoint))
+        is_resigned = self._profile.webhooks.resigned_on_retry
+        moment = self._signing_time(endpoint) if is_resigned else event["created"]
+        request = self.request(event, endpoint, moment)
         reply = self._send(request)
         if self._may_be_a_clock_apart(endpoint, reply):
             second = self.request(event, endpoint, self._wall())

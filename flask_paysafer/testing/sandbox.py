@@ -41,7 +41,8 @@ class JoinedSandbox(Sandbox):
     def join(self, app: Flask, *, account: str | None = None) -> dict[str, Any]:
         """Let the app's API client reach this sandbox, and its events the app's webhook route.
 
-        No settings have to fit, and nothing is served. The deliveries are signed with the
+        No settings have to fit, and nothing is served. The sandbox plays the PaySafer of the
+        app's API profile. The deliveries are signed with the
         app's own webhook secret and scheme, by the real clock.
 
         :param account: The extension's name, where the app has several.
@@ -49,6 +50,8 @@ class JoinedSandbox(Sandbox):
         :raises ConfigurationError: if the app's client was used already, or its key is too short.
         """
         state = state_of(app, account)
+        if state.config.profile != self.profile:
+            self.play(state.config.profile)
         state.use_transport(self.transport(), self.async_transport())
         state.clock = self._time
         url = self._shops.add(state)
