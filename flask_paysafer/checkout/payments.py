@@ -90,8 +90,12 @@ def creation(
     reference: str,
     number: int,
     consent: str | None = None,
+    subject: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Return the arguments of ``payments.create``, which are stored before they are used."""
+    """Return the arguments of ``payments.create``, which are stored before they are used.
+
+    :param subject: More metadata that says what the payment is for.
+    """
     arguments: dict[str, Any] = {
         "amount": order.amount.amount,
         "currency": order.amount.currency,
@@ -102,6 +106,7 @@ def creation(
         "metadata": {
             **order.metadata,
             **correlation_metadata(shop, reference, number),
+            **subject,
             **({CONSENT: consent} if consent else {}),
         },
         "capture_method": "manual" if order.capture_method == "manual" else None,

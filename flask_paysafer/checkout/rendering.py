@@ -196,6 +196,9 @@ class Form:
     saved: list[Saved]
     save_card: str | None
     """``ask``: offer to keep the card. ``always``: say that it is kept."""
+    save_card_text: str = "save_card"
+    """The name of the text beside the box."""
+    is_save_ticked: bool = False
     brands: list[tuple[str, str]]
     """Name and label of each brand that is taken; empty where the shop does not say."""
     test_mode: bool
@@ -369,6 +372,9 @@ class Renderer:
         """
         return self._url("checkout", reference=checked_reference(reference), _external=external)
 
+    def _status_url(self, reference: str) -> str:
+        return self._url("checkout_status", reference=reference)
+
     def _url(self, endpoint: str, **values: Any) -> str:
         return url_for(f"{self._config.name}.{endpoint}", **values)
 
@@ -464,7 +470,7 @@ class Renderer:
         return Page(
             phase=phase,
             url=self.checkout_url(reference) if is_known else "",
-            status_url=self._url("checkout_status", reference=reference) if is_known else "",
+            status_url=self._status_url(reference) if is_known else "",
             order=order,
             attempt=record.current if record else None,
             text=Texts(order.locale if order else locale),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -89,6 +89,7 @@ class Checkout:
     :param shop_connection: Gives the connection of the shop's session, where the tables
         are in the shop's database.
     :param undo: Rolls back the shop's session, where there is one.
+    :param subject: Returns more metadata for the payments of a reference.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Checkout:
         before_payment: BeforePayment | None = None,
         shop_connection: Callable[[], Connection] | None = None,
         undo: Callable[[], None],
+        subject: Callable[[str], Mapping[str, str]] | None = None,
     ) -> None:
         self.config = config
         self.cards = cards
@@ -113,6 +115,7 @@ class Checkout:
         self._before_payment = before_payment
         self._shop_connection = shop_connection
         self._undo = undo
+        self._subject = subject
         self._resolver = AttemptResolver(client, store, deadline=config.deadline, cards=cards)
 
     # The order
@@ -303,6 +306,7 @@ class Checkout:
                 reference=reference,
                 number=number,
                 consent=choice.consent,
+                subject={} if self._subject is None else self._subject(reference),
             ),
         )
 

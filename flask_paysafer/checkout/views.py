@@ -53,7 +53,7 @@ _FROM_SCRIPT = "X-PaySafer-Form"
 
 def add_checkout_routes(blueprint: Blueprint, state: AppState) -> None:
     """Add the checkout's routes and templates to the extension's blueprint."""
-    views = _Views(state)
+    views = CheckoutViews(state, Renderer(state.config))
     rule = "/checkout/<reference>"
     blueprint.add_url_rule(rule, "checkout", views.checkout, methods=["GET", "POST"])
     blueprint.add_url_rule(f"{rule}/status", "checkout_status", views.status)
@@ -64,11 +64,13 @@ def add_checkout_routes(blueprint: Blueprint, state: AppState) -> None:
     )
 
 
-class _Views:
-    def __init__(self, state: AppState) -> None:
+class CheckoutViews:
+    """The views of the checkout; the page of a payment link is one of them for a period."""
+
+    def __init__(self, state: AppState, renderer: Renderer) -> None:
         self._state = state
         self._account = state.config.name
-        self._renderer = Renderer(state.config)
+        self._renderer = renderer
         self._policy = _content_policy(state.config.api_base, state.config.shop_logo)
 
     def checkout(self, reference: str) -> AnyResponse:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..checkout import payments
 from ..checkout.resolver import LONGEST_PAUSE, AttemptResolver
+from ..errors import PaySaferError
 from ..idempotency import idempotency_key
 from ..inbox.attempts import Attempt
-from .correlation import PERIOD, SUBSCRIPTION, reference_of
+from .correlation import reference_of, subject_of
 from .lifecycle import PeriodRecord, Record
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Charging:
         deadline: float,
         mark: str,
     ) -> None:
+        self._client = client
         self._attempts = attempts
         self._cards = cards
         self._mark = mark
@@ -118,6 +120,22 @@ class Charging:
             return None
         return self._outcome(current)
 
+    def card_of_link(self, record: Record, period: PeriodRecord) -> str | None:
+        """Return the card that a customer paid with on the period's page.
+
+        :returns: None if it is not paid; ``""`` for a card that is not to be charged again.
+        """
+        outcome = self.paid_by_link(record, period)
+        if outcome is None or outcome.payment_id is None:
+            return None
+        try:
+            paid = self._client.payments.retrieve(outcome.payment_id)
+        except PaySaferError:
+            logger.warning("The card of payment %s can't be looked up.", outcome.payment_id)
+            return ""
+        kept = {card.payment_method for card in self._cards.list(record.customer)}
+        return paid.payment_method if paid.payment_method in kept else ""
+
     def note(self, payment: Any) -> bool:
         """Note what a webhook says of a renewal's payment; True if it was one of ours."""
         reference, number = payments.reference_of(payment), payments.number_of(payment)
@@ -147,8 +165,7 @@ class Charging:
             "metadata": {
                 **period.metadata,
                 **payments.correlation_metadata(shop, reference, number),
-                SUBSCRIPTION: record.reference,
-                PERIOD: str(period.number),
+                **subject_of(reference),
             },
             "off_session": True,
         }

@@ -14,6 +14,12 @@ def reference_of(subscription: str, number: int) -> str:
     return f"{subscription}:{number}"
 
 
+def subject_of(reference: str) -> dict[str, str]:
+    """Return the metadata for the payments of a period's reference."""
+    subscription, _, number = reference.rpartition(":")
+    return {SUBSCRIPTION: subscription, PERIOD: number}
+
+
 def period_of(payment: Mapping[str, Any]) -> tuple[str, int] | None:
     """Return the subscription and the period that a payment says it is for, or None."""
     metadata = payment.get("metadata")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flask import Flask
 
 from ..checkout.payments import installation_id
+from ..checkout.service import Checkout
 from ..config import Config
 from ..errors import ConfigurationError
 from ..inbox.checkouts import CheckoutStore
 from .charging import Charging
+from .correlation import subject_of
 from .links import PaymentLinks
 from .plans import Plans
 from .renewals import Renewals
@@ -64,7 +67,25 @@ def open_subscriptions(
         mark=mark,
         pace=Pace(client, reserve=config.rate_reserve).wait,
     )
-    return Subscriptions(store, plans, renewals, charging, links, attempts, clock=clock)
+    checkout = Checkout(
+        app=app,
+        config=replace(config, name=name),
+        client=client,
+        store=attempts,
+        cards=cards,
+        load_order=_no_order,
+        undo=_nothing,
+        subject=subject_of,
+    )
+    return Subscriptions(store, plans, renewals, charging, links, attempts, checkout, clock=clock)
+
+
+def _no_order(_: str) -> None:
+    """Periods have no order loader: the page gets their orders from the subscription."""
+
+
+def _nothing() -> None:
+    """Undo nothing: no session of the shop's is used."""
 
 
 class Pace:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..checkout.orders import CheckoutOrder
 from ..errors import (
     IdempotencyError,
     InboxUnavailableError,
@@ -31,6 +32,7 @@ from .store import SubscriptionStore, digest_of
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from ..checkout.service import Checkout
     from ..events import Event
     from ..inbox.checkouts import CheckoutStore
     from .charging import Charging
@@ -82,6 +84,7 @@ class Subscriptions:
         charging: Charging,
         links: PaymentLinks,
         attempts: CheckoutStore,
+        checkout: Checkout,
         *,
         clock: Callable[[], datetime],
     ) -> None:
@@ -91,6 +94,8 @@ class Subscriptions:
         self._charging = charging
         self._links = links
         self._attempts = attempts
+        self.checkout = checkout
+        """The checkout of payment links."""
         self._clock = clock
 
     def create(
@@ -362,6 +367,42 @@ class Subscriptions:
     def next_due(self) -> datetime | None:
         """Return when a run has something to look at next, or None."""
         return self._store.next_due()
+
+    def order_of(self, reference: str, number: int, *, success_url: str) -> CheckoutOrder | None:
+        """Return a period as an order that its customer can pay on a page, or None.
+
+        One that can't be paid any more is an order that has expired.
+        """
+        record = self._store.get(reference)
+        period = self._store.period(reference, number)
+        if record is None or period is None or period.amount is None:
+            return None
+        is_payable = period.is_payable and record.state != "canceled"
+        return CheckoutOrder(
+            reference=reference_of(reference, number),
+            amount=period.amount,
+            description=period.description or "",
+            customer=record.customer,
+            save_card="ask",
+            success_url=success_url,
+            metadata=period.metadata,
+            expires_at=None if is_payable else period.start,
+        )
+
+    def collect(self, reference: str, number: int) -> None:
+        """Note a payment by link at once, and charge the card that paid from now on.
+
+        The card is taken where the customer left it with PaySafer for this.
+        """
+        period = self._store.period(reference, number)
+        if period is None or not period.is_payable:
+            return
+        card = self._charging.card_of_link(self._record(reference), period)
+        if card is None:
+            return
+        self._renewals.run_one(reference, self._now())
+        if card:
+            self.change_card(reference, card)
 
     def note_event(self, event: Event) -> None:
         """Note what a webhook says of a renewal's payment; the next run takes it up."""
