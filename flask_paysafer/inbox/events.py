@@ -398,21 +398,18 @@ class Receipts:
         :raises InboxUnavailableError: if the database can't be used; nothing was stored.
         """
         try:
-            return self._receive(row)
+            if self._database.dialect == "postgresql":
+                return self._receive_at_once(row) or self._recognise(row)
+            with self._database.connected() as connection:
+                if self._database.dialect == "sqlite":
+                    known = self._look_up(connection, row)
+                    if known is not None:
+                        return self._counted(connection, known, row)
+                with self._database.committing(connection):
+                    key: int | None = self.insert(connection, row)
+            return key or self._recognise(row)
         except IntegrityError:  # it was deleted before its delivery could be counted
             return None
-
-    def _receive(self, row: _Values) -> int | Known | None:
-        if self._database.dialect == "postgresql":
-            return self._receive_at_once(row) or self._recognise(row)
-        with self._database.connected() as connection:
-            if self._database.dialect == "sqlite":
-                known = self._look_up(connection, row)
-                if known is not None:
-                    return self._counted(connection, known, row)
-            with self._database.committing(connection):
-                key: int | None = self.insert(connection, row)
-        return key or self._recognise(row)
 
     def count(self, known: Known, verified_with: str | None) -> None:
         """Note one more delivery of the event, unless that would have to wait for its handler."""
