@@ -78,6 +78,7 @@ def test_attributes_are_ours_and_items_as_they_came() -> None:
     assert payment.failure_reason == "none"
     assert payment.amount_refunded == 500
     assert payment.money_refunded.amount == 500
+    assert payment.payment_method_details is not None
     assert payment.payment_method_details.card.last4 == "4242"
     assert dict(payment) == THEIRS
     assert repr(payment) == "<Payment id='pay_1' status='succeeded'>"

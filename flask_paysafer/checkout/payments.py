@@ -90,7 +90,7 @@ def creation(
     reference: str,
     number: int,
     consent: str | None = None,
-    subject: Mapping[str, str],
+    subject: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the arguments of ``payments.create``, which are stored before they are used.
 
@@ -106,7 +106,7 @@ def creation(
         "metadata": {
             **order.metadata,
             **correlation_metadata(shop, reference, number),
-            **subject,
+            **(subject or {}),
             **({CONSENT: consent} if consent else {}),
         },
         "capture_method": "manual" if order.capture_method == "manual" else None,

@@ -306,7 +306,7 @@ class Checkout:
                 reference=reference,
                 number=number,
                 consent=choice.consent,
-                subject={} if self._subject is None else self._subject(reference),
+                subject=None if self._subject is None else self._subject(reference),
             ),
         )
 

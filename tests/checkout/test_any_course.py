@@ -22,7 +22,7 @@ from tests.checkout.shop import CHALLENGE, DECLINED, GOOD, PAGE, Killed, Shop
 
 pytestmark = pytest.mark.slow
 
-CREATE = {"method": "POST", "path": "/v1/payments"}
+CREATE: dict[str, Any] = {"method": "POST", "path": "/v1/payments"}
 SECONDS = (2, 31, 700, 5_000, 30 * 3600)
 
 Step = Callable[["Course"], Any]

@@ -82,9 +82,9 @@ def test_an_order_has_one_name(shop: Shop, reference: str, other_names: list[str
 
     def load(text: str) -> CheckoutOrder | None:
         found = read(text)
-        return found and CheckoutOrder(
-            reference=found, amount=Money(500, "aed"), success_url="/thanks"
-        )
+        if found is None:
+            return None
+        return CheckoutOrder(reference=found, amount=Money(500, "aed"), success_url="/thanks")
 
     shop.paysafer.order_loader(load)
     page = f"/paysafer/checkout/{reference}"

@@ -55,7 +55,7 @@ def agreed(shop: Shop, event: Event, **options: Any) -> bool:
 
 
 def alert(page: str) -> str:
-    return re.findall(r'role="alert"[^>]*>([^<]*)<', page)[0]
+    return str(re.findall(r'role="alert"[^>]*>([^<]*)<', page)[0])
 
 
 ATTEMPTS = {"declined": DECLINED, "at the bank": CHALLENGE, "refused by the bank": CHALLENGE}

@@ -160,8 +160,9 @@ def test_lines_must_add_up_to_the_amount() -> None:
     ],
 )
 def test_a_line_is_checked_when_it_is_made(fields: dict[str, Any], error: type[Exception]) -> None:
+    given: dict[str, Any] = {"name": "Coffee", "amount": Money(1, "aed"), **fields}
     with pytest.raises(error, match="LineItem"):
-        LineItem(**{"name": "Coffee", "amount": Money(1, "aed")} | fields)
+        LineItem(**given)
 
 
 def test_an_expiry_needs_a_time_zone() -> None:

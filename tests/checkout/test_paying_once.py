@@ -20,7 +20,7 @@ from tests.checkout.conftest import MakeShop
 from tests.checkout.shop import CHALLENGE, DECLINED, GOOD, PAGE, Killed, Shop, hidden_fields
 
 TEXTS = catalogue("en")
-CREATE = {"method": "POST", "path": "/v1/payments"}
+CREATE: dict[str, Any] = {"method": "POST", "path": "/v1/payments"}
 HOUR = 3600.0
 
 READINGS = pytest.mark.parametrize("reading", ["replay", "strict"])

@@ -50,7 +50,9 @@ def begins(anchor: datetime, every: str, zone: str, number: int) -> datetime:
     step = EVERY[every] * (number - 1)
     if number == 1:
         return local
-    return resolve_imaginary((local.replace(tzinfo=None) + step).replace(tzinfo=ZoneInfo(zone)))
+    naive = local.replace(tzinfo=None) + step
+    found: datetime = resolve_imaginary(naive.replace(tzinfo=ZoneInfo(zone)))
+    return found
 
 
 def check(shop: Shop, anchor: datetime, every: str, zone: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -13,7 +13,7 @@ from tests.checkout.browser.conftest import MakeCustomer
 from tests.checkout.browser.customer import Customer
 from tests.checkout.shop import CHALLENGE, DECLINED
 
-CREATE = {"method": "POST", "path": "/v1/payments"}
+CREATE: dict[str, Any] = {"method": "POST", "path": "/v1/payments"}
 LOOKS = pytest.mark.parametrize(
     ("locale", "scheme"),
     [("en-AE", "light"), ("en-AE", "dark"), ("ar-AE", "light"), ("ar", "dark")],

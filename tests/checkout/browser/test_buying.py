@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
@@ -16,8 +17,8 @@ from tests.checkout.browser.customer import Customer
 from tests.checkout.shop import CHALLENGE, DECLINED, GOOD, PAGE, Shop
 
 TEXTS = catalogue("en")
-CREATE = {"method": "POST", "path": "/v1/payments"}
-TOKENS = {"method": "POST", "path": "/v1/tokens"}
+CREATE: dict[str, Any] = {"method": "POST", "path": "/v1/payments"}
+TOKENS: dict[str, Any] = {"method": "POST", "path": "/v1/tokens"}
 
 
 def digits(text: str) -> str:
