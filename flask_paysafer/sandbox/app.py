@@ -99,7 +99,7 @@ class Sandbox(Control):
         self._app = create_app(self)
         self._usual_app = self._app.wsgi_app
         self.profile = ApiProfile()
-        """What the API looks like, which :meth:`play` changes."""
+        """The profile in use; :meth:`play` changes it."""
         if profile is not None:
             self.play(ApiProfile.of(profile))
 

@@ -100,7 +100,7 @@ class Deliveries:
             while (job := self._next_job(endpoint)) is not None:
                 self._carry_out(job)
         except BaseException:
-            # Nobody else knows that this thread is gone; the next event starts another.
+            # Nothing else notices that this thread ended; the next event starts another.
             with self._store.changed:
                 self._workers.discard(endpoint)
             raise
@@ -280,5 +280,5 @@ class Authorisations:
                     expire_authorisation(self._account(tenant), payment, now)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all entries."""
         self._ends.clear()

@@ -52,7 +52,7 @@ LIMITS = {"test": 100, "live": 1000}
 
 
 class Quota(NamedTuple):
-    """What an answer says about the limit."""
+    """The limit as an answer's headers give it."""
 
     limit: int
     remaining: int
@@ -76,7 +76,7 @@ class RateLimits:
         self._windows: dict[Tenant, tuple[int, int]] = {}
 
     def count(self, tenant: Tenant, now: float) -> Quota:
-        """Count one request, and tell how the tenant stands after it."""
+        """Count one request, and return what the tenant has left."""
         ends, used = self._window(tenant, now)
         limit = LIMITS[tenant.mode]
         if used >= limit:

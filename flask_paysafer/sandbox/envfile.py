@@ -19,7 +19,7 @@ _LIVE_KEY = re.compile(r"[\"']?[sp]k_live_")
 def write_settings(path: str | Path, settings: Mapping[str, str]) -> None:
     """Set each of ``settings`` in the file, which is created if it does not exist.
 
-    An assignment that is there is replaced where it stands, with its ``export`` or ``FLASK_``;
+    An assignment that is there is replaced in its line, with its ``export`` or ``FLASK_``;
     one that is not is added at the end. The file is replaced in one step.
 
     :raises ConfigurationError: if the file holds a live key: it is not one for a sandbox.

@@ -31,7 +31,7 @@ STATUS_AND_TYPE: dict[str, tuple[int, str]] = {
     "rate_limit_exceeded": (429, "rate_limit_error"),
     "internal_error": (500, "api_error"),
 }
-"""What each failure is answered with."""
+"""The status and the type of each failure."""
 
 _SHOWN_CODES = {"reference_missing": "resource_missing"}
 """A body that names an unknown object says what an unknown address says, with another status."""

@@ -54,7 +54,7 @@ class Fault:
     kind: str
     method: str | None = None
     path: str | None = None
-    """As in the URL, ``/v1`` included; ``*`` stands for anything."""
+    """As in the URL, ``/v1`` included; ``*`` matches anything."""
     times: int = 1
     seconds: float = DEFAULT_SECONDS
     """How long ``delay`` and ``drip`` take, in real seconds."""
@@ -71,7 +71,7 @@ class Fault:
 
 
 class Faults:
-    """What is armed, oldest first; the caller holds the store's lock.
+    """The armed faults, oldest first; the caller holds the store's lock.
 
     :param kept: What was armed before, as :meth:`listed` returned it.
     :param keep: Called after each change.

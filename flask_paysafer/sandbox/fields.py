@@ -72,7 +72,7 @@ class Text(Kind):
     maximum: int
     pattern: str | None = None
     meaning: str = ""
-    """What the pattern asks for, for the error message."""
+    """The pattern in words, for the error message."""
 
     def check(self, value: Any, param: str) -> str:
         if not isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Payments and what moves their money: tokens, the state machine, refunds, disputes, payouts."""
+"""Payments and what moves their money: the state machine, refunds, disputes, payouts."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ AUTHORISATION_SECONDS = 7 * 24 * 3600
 """How long money stays reserved that is not captured."""
 
 CHALLENGE_PATH = "/challenge/"
-"""Where the page stands on which a cardholder authenticates."""
+"""The path of the page on which a cardholder authenticates."""
 
 
 def create_payment(account: Account, data: dict[str, Any]) -> Result:

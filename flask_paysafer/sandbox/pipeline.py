@@ -75,7 +75,7 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 ASSUMED = "assumed"
-"""What the header says where there is no route."""
+"""The value of ``PaySafer-Sandbox`` where there is no route."""
 
 
 @dataclass

@@ -73,11 +73,11 @@ class Logged:
 
 @dataclass(frozen=True)
 class Step:
-    """What happened without a request, as a test would have it happen again."""
+    """An action without a request, as a test would repeat it."""
 
     at: float
     step: str
-    """What a test calls, such as ``paysafer_sandbox.trigger``."""
+    """The call in a test, such as ``paysafer_sandbox.trigger``."""
     arguments: tuple[str, ...] = ()
     keywords: Mapping[str, Any] = field(default_factory=dict)
     made: str | None = None
@@ -107,7 +107,7 @@ class RequestLog:
         return [entry.shown() for entry in list(self._entries)]
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all entries."""
         self._entries.clear()
 
 

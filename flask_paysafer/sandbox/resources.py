@@ -1,4 +1,4 @@
-"""What every call works with (:class:`Account`), and lists, customers and endpoints."""
+"""The account that every call works with, and lists, customers and endpoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ API_VERSION = "2026-01-15"
 
 
 class Result(NamedTuple):
-    """What a call is answered with, once its work is committed."""
+    """The answer to a call, once its work is committed."""
 
     body: dict[str, Any]
     status: int = 200

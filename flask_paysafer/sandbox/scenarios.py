@@ -55,7 +55,7 @@ class Scenario(NamedTuple):
 
     run: Callable[[Account, TriggerRequest], None]
     data: Record
-    """What a trigger request's ``data`` may change."""
+    """The fields that a trigger request's ``data`` may set."""
     takes: frozenset[str]
     """Which of ``payment`` and ``amount`` mean anything to it."""
 
@@ -193,7 +193,7 @@ def _open_dispute(account: Account, asked: TriggerRequest) -> Row | None:
 
 
 def _is_meant(dispute: Row, asked: TriggerRequest) -> bool:
-    """Whatever is said of the dispute has to be true of it, or it is another one."""
+    """Whether everything that was asked is true of this dispute."""
     said = {
         "id": asked.data.get("id"),
         "reason": asked.data.get("reason"),
@@ -344,11 +344,11 @@ def _custom(account: Account, asked: dict[str, Any]) -> Row:
 
 def _imagined(account: Account, asked: dict[str, Any]) -> Row:
     kind = asked["type"].partition(".")[0]
-    told: Row = {name: asked[name] for name in ("payment", "amount") if name in asked}
+    given: Row = {name: asked[name] for name in ("payment", "amount") if name in asked}
     return {
         "id": new_id(kind),
         "object": kind,
-        **told,
+        **given,
         "created": account.now(),
         "livemode": account.tenant.livemode,
     }

@@ -24,7 +24,7 @@ _MAX_ANSWER = 65536
 
 
 class WebhookRequest(NamedTuple):
-    """What is sent."""
+    """One POST to a shop."""
 
     url: str
     headers: dict[str, str]
@@ -33,7 +33,7 @@ class WebhookRequest(NamedTuple):
 
 @dataclass(frozen=True)
 class WebhookResponse:
-    """What came back: a status, or the reason why there is none."""
+    """The shop's answer: a status, or the reason why there is none."""
 
     status_code: int | None = None
     error: str | None = None

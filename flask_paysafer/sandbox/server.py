@@ -29,7 +29,7 @@ _LONGEST_LINE = 1024
 
 
 class BadRequest(Exception):  # noqa: N818 (named after the status it becomes)
-    """What came is no HTTP request."""
+    """The bytes received are not an HTTP request."""
 
 
 def read_request_body(
@@ -261,7 +261,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().send_error(theirs, message, explain)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's name)
-        """Keep quiet: the dashboard shows the requests."""
+        """Log nothing: the dashboard shows the requests."""
 
 
 def _add_header(environ: WSGIEnvironment, name: str, value: str) -> None:

@@ -105,7 +105,7 @@ _DROP = "DELETE FROM row WHERE kind = ? AND account = ? AND mode = ? AND id = ?"
 
 
 class Place(NamedTuple):
-    """Where a row stands."""
+    """The key of a row."""
 
     kind: str
     account: str
@@ -281,7 +281,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All changes made inside come to be together, or not at all."""
+        """Commit all changes made inside, or none of them."""
         with self.changed:
             self._depth += 1
             try:
@@ -320,7 +320,7 @@ class Store:
                 self._storage.save((), self._notes())
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all rows."""
         with self.changed:
             if self._storage:
                 self._storage.clear()

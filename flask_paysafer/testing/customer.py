@@ -133,7 +133,7 @@ class _PaymentForm(HTMLParser):
         self.is_there = False
         self.action = ""
         self.fields: dict[str, str] = {}
-        """What a browser sends: hidden fields, and what is chosen or ticked already."""
+        """The fields that a browser sends: hidden ones, and those chosen or ticked already."""
         self.choices: dict[str, list[str]] = {}
         """The values of each radio button and checkbox."""
         self.links: list[str] = []

@@ -30,8 +30,7 @@ ACCOUNT = "acmeshop1"
 class JoinedSandbox(Sandbox):
     """A sandbox whose clock stands still until it is moved, with apps joined in process.
 
-    Whatever it is told to do, it returns from once the webhooks that followed were
-    delivered.
+    Its methods return once the webhooks that followed were delivered.
     """
 
     def __init__(self) -> None:

@@ -43,7 +43,7 @@ ID = re.compile(r"\b(?:pay|cus|we|tok|dp|po|evt|dlv)_[0-9A-Za-z]{24}\b")
 """The ids that the sandbox gives."""
 
 Names = Mapping[str, str]
-"""The Python expression that stands for each id."""
+"""The Python expression to write for each id."""
 
 
 def as_source(value: Any, names: Names | None = None, *, indent: int = 0, used: int = 0) -> str:

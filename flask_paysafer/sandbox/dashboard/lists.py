@@ -23,12 +23,12 @@ KINDS = {
     "webhook_endpoint": "Endpoints",
     "request": "Requests",
 }
-"""What can be listed, and what the page calls it."""
+"""The kinds of rows, and their titles on the page."""
 
 ROWS = 50
 """How many rows a page of a list shows."""
 FILTERS = ("status", "endpoint", "account", "mode")
-"""What a list can be filtered by, beside the search."""
+"""The filters of a list, besides the search."""
 _LEFT_OUT = {"request", "response"}
 
 
@@ -154,7 +154,7 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
 
 _RELATED = 50
 _OFFERED = ("challenge", "capture", "cancel", "refund", "dispute")
-"""What the buttons can do with a payment, in their order."""
+"""The actions on a payment, in the order of their buttons."""
 
 
 def find(engine: Engine, row_id: str) -> tuple[str, Tenant, Row] | None:
