@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..checkout.orders import CheckoutOrder
@@ -65,6 +65,22 @@ class SubscriptionPage:
         while page is not None:
             yield from page.data
             page = page.next_page()
+
+
+@dataclass(frozen=True)
+class Health:
+    """What keeps renewals from being charged."""
+
+    live: int
+    """Subscriptions that are not canceled."""
+    missing_plans: Mapping[str, int]
+    """Plans that are not registered, and how many subscriptions each has."""
+    overdue: timedelta | None
+    """For how long something has been due; None where nothing is planned."""
+    unpriced: int
+    """Periods whose plan function raised."""
+    expiring: int
+    """Subscriptions whose card expires before it is charged next."""
 
 
 class Subscriptions:
@@ -363,6 +379,18 @@ class Subscriptions:
                 "period": newest + 1 if due is None else due.number,
                 "attempt": 1 if due is None else due.attempts + 1,
             }
+
+    def health(self) -> Health:
+        """Return what keeps renewals from being charged, for ``doctor``."""
+        due = self._store.next_due()
+        counts = self._store.live_plans()
+        return Health(
+            live=sum(counts.values()),
+            missing_plans={name: n for name, n in counts.items() if self._plans.get(name) is None},
+            overdue=None if due is None else self._now() - due,
+            unpriced=self._store.unpriced(),
+            expiring=self._store.expiring(),
+        )
 
     def next_due(self) -> datetime | None:
         """Return when a run has something to look at next, or None."""

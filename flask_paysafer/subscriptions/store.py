@@ -131,6 +131,44 @@ class SubscriptionStore:
         with self._database.connected() as connection:
             return _at(connection.scalar(query))
 
+    def live_plans(self) -> dict[str, int]:
+        """Return how many subscriptions that are not canceled each plan has."""
+        columns = self._table.c
+        query = select(columns.plan, func.count()).where(
+            columns.account == self._account, columns.state != "canceled"
+        )
+        with self._database.connected() as connection:
+            return {row[0]: row[1] for row in connection.execute(query.group_by(columns.plan))}
+
+    def unpriced(self) -> int:
+        """Return how many periods are due whose plan did not answer when it was asked."""
+        columns = self._periods.c
+        query = select(func.count()).where(
+            columns.account == self._account,
+            columns.state == "due",
+            columns.amount.is_(None),
+            columns.retry_at.is_not(None),
+        )
+        with self._database.connected() as connection:
+            return int(connection.scalar(query) or 0)
+
+    def expiring(self) -> int:
+        """Return how many subscriptions are charged next after their saved card's last month."""
+        columns, card = self._table.c, self._database.tables.saved_card.c
+        is_it = and_(
+            card.account == columns.account,
+            card.customer == columns.customer,
+            card.payment_method == columns.payment_method,
+        )
+        query = (
+            select(columns.next_charge_at, card.exp_year, card.exp_month)
+            .join_from(self._table, self._database.tables.saved_card, is_it)
+            .where(columns.account == self._account, columns.next_charge_at.is_not(None))
+        )
+        with self._database.connected() as connection:
+            rows = connection.execute(query)
+            return sum(_is_after(row) for row in rows if row.exp_year and row.exp_month)
+
     def wake(self, reference: str, now: datetime) -> None:
         """Have the subscription looked at by the next run."""
         due_at = self._table.c.due_at
@@ -246,6 +284,11 @@ class SubscriptionStore:
 
     def _is_held(self, record: Record) -> ColumnElement[bool]:
         return and_(self._is(record.reference), self._table.c.fence == record.fence)
+
+
+def _is_after(row: Any) -> bool:
+    charged = _at_exactly(row.next_charge_at)
+    return (charged.year, charged.month) > (row.exp_year, row.exp_month)
 
 
 def digest_of(given: Mapping[str, Any]) -> str:

@@ -67,6 +67,10 @@ class Shop:
         """What the shop calls."""
         return get_state(self.app).subscriptions
 
+    def paysafer_cards(self) -> Any:
+        """The cards that customers saved."""
+        return get_state(self.app).cards
+
     def create(self, reference: str = "s1", **given: Any) -> Subscription:
         """Create a subscription."""
         defaults = {"customer": "cus_1", "payment_method": "pm_good", "reference": reference}

@@ -138,7 +138,7 @@ cases = given(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @cases
 def test_years_of_any_subscription_agree_with_the_model(
     terms: dict[str, str], steps: list[tuple[str, int]], outcomes: list[str], start: datetime
@@ -147,7 +147,7 @@ def test_years_of_any_subscription_agree_with_the_model(
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @cases
 def test_thousands_of_years_agree_with_the_model(
     terms: dict[str, str], steps: list[tuple[str, int]], outcomes: list[str], start: datetime

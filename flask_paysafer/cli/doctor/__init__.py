@@ -25,6 +25,7 @@ from .handlers import check_handlers
 from .inbox import check_inbox
 from .route import check_limits, check_proxies, check_public_route, check_route
 from .settings import check_names, check_settings
+from .subscriptions import check_subscriptions
 
 CHECKS = (
     Check("settings", check_settings),
@@ -40,6 +41,7 @@ CHECKS = (
     Check("handlers", check_handlers),
     Check("celery", check_celery),
     Check("checkout", check_checkout),
+    Check("subscriptions", check_subscriptions),
 )
 """The checks, in the order in which they are shown."""
 
