@@ -55,7 +55,8 @@ def agreed(shop: Shop, event: Event, **options: Any) -> bool:
 
 
 def alert(page: str) -> str:
-    return str(re.findall(r'role="alert"[^>]*>([^<]*)<', page)[0])
+    found: list[str] = re.findall(r'role="alert"[^>]*>([^<]*)<', page)
+    return found[0]
 
 
 ATTEMPTS = {"declined": DECLINED, "at the bank": CHALLENGE, "refused by the bank": CHALLENGE}
