@@ -56,6 +56,24 @@ def fulfil(event: Event) -> None:
         order.status = "paid"
 
 
+@paysafer.on("checkout.authorised")
+def hold(event: Event) -> None:
+    """Keep the lot for the customer: the card is charged once the roast is done."""
+    if paysafer.order_for(event) is None:
+        return
+    order = db.session.get(Order, event.data.reference)
+    if order and order.status == "open":
+        order.status, order.payment_id = "reserved", event.data.payment
+
+
+@paysafer.on("checkout.expired")
+def release(event: Event) -> None:
+    """Put a lot back on the shelf that was not paid for in time."""
+    order = db.session.get(Order, event.data.reference)
+    if order and order.status == "open":
+        order.status = "expired"
+
+
 @paysafer.on("payment.failed", stale="skip")
 def note_failure(event: Event) -> None:
     """Tell the staff; the customer has seen it on the checkout page."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import click
 from flask_sqlalchemy import SQLAlchemy
@@ -14,6 +14,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from flask_paysafer import Money
 
 CURRENCY = "aed"
+HELD_FOR = timedelta(minutes=20)
 
 
 class Base(DeclarativeBase):
@@ -76,6 +77,13 @@ class Order(Base):
         )
 
     @property
+    def held_until(self) -> datetime | None:
+        """How long a lot of the founders' is kept for this order; None for all else."""
+        if not self.roasted_to_order:
+            return None
+        return self.created_at.replace(tzinfo=UTC) + HELD_FOR
+
+    @property
     def roasted_to_order(self) -> bool:
         """Whether the card is only charged once the roast is done."""
         return any(line.coffee.roasted_to_order for line in self.lines)
@@ -92,6 +100,11 @@ class OrderLine(Base):
     price_fils: Mapped[int]
     order: Mapped[Order] = relationship(back_populates="lines")
     coffee: Mapped[Coffee] = relationship()
+
+    @property
+    def total(self) -> Money:
+        """What all bags of the line cost."""
+        return Money(self.price_fils * self.quantity, CURRENCY)
 
 
 class Notice(Base):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import session, url_for
 
-from flask_paysafer import CheckoutOrder, PaySafer
+from flask_paysafer import CheckoutOrder, LineItem, PaySafer
 
 from .models import Order, db
 from .texts import language
@@ -19,9 +19,16 @@ def load_order(reference: str) -> CheckoutOrder | None:
     if order is None:
         return None
     return CheckoutOrder(
-        amount=order.total,
         reference=order.id,
+        amount=order.total,
         description=order.title_in(language()),
+        lines=tuple(
+            LineItem(
+                name=line.coffee.name_in(language()), quantity=line.quantity, amount=line.total
+            )
+            for line in order.lines
+        ),
+        expires_at=order.held_until,
         success_url=url_for("storefront.order", order_id=order.id),
         cancel_url=url_for("storefront.basket"),
         capture_method="manual" if order.roasted_to_order else "automatic",

@@ -43,6 +43,7 @@ def create_app(settings: Mapping[str, Any] | None = None, instance_path: str | N
     app.config.from_mapping(
         SQLALCHEMY_DATABASE_URI=f"sqlite:///{app.instance_path}/shop.db",
         SESSION_COOKIE_SAMESITE="Lax",
+        PAYSAFER_SHOP_NAME="Dallah Roasters",
         STAFF_PASSCODE=secrets.token_hex(4),
     )
     app.config.from_prefixed_env()

@@ -78,6 +78,7 @@ def asset(name: str) -> Asset:
 
 
 SCRIPT_TEXTS = (
+    "not_paid_title",
     "paying",
     "cvc_hint",
     "cvc_hint_amex",

@@ -173,7 +173,7 @@ class Checkout:
             self._note_expiry(reference, order)
             return None
         attempt = record.current
-        if has_expired(record, order) and not record.expired:
+        if has_expired(record, order) and not record.expired and not _is_settled(attempt):
             return self._expire(record, order)
         if attempt is None or attempt.is_over or attempt.is_final:
             return record
@@ -492,6 +492,12 @@ class Checkout:
         # the webhook's address in every case, a loader can tell a handler from a customer.
         with made_up_request(self._app, f"{self.config.url_prefix}/webhook", method="POST"):
             return self.order(reference)
+
+
+def _is_settled(attempt: Attempt | None) -> bool:
+    return attempt is not None and (
+        attempt.state in {"succeeded", "mismatch"} or attempt.is_authorised
+    )
 
 
 def _is_unanswered(attempt: Attempt) -> bool:

@@ -313,6 +313,24 @@ def test_money_that_comes_after_the_end_is_for_the_operator(shop: Shop) -> None:
     assert shop.checkout.state("1234").phase == "mismatch"
 
 
+def test_what_was_held_in_time_may_be_captured_later(shop: Shop) -> None:
+    shop.change_order(capture_method="manual", expires_at=datetime.now(UTC) + timedelta(minutes=5))
+    shop.pay()
+    shop.change_order(expires_at=datetime.now(UTC) - timedelta(minutes=5))
+    with shop.checkout._store._database.transaction() as connection:
+        connection.execute(
+            shop.checkout._store._orders.update().values(expires_at=1000, due_at=1000)
+        )
+    get_state(shop.app).sweep_checkouts()
+    assert shop.phase() == "authorised"
+    with shop.app.app_context():
+        shop.paysafer.client.payments.capture(shop.payments[0]["id"])
+    [event] = completed(shop)
+    shop.checkout.note_event(event)
+    assert agreed(shop, event)
+    assert shop.phase() == "paid"
+
+
 def test_the_sweep_ends_what_has_expired_and_tells_of_it_once(shop: Shop) -> None:
     told: list[str] = []
     shop.paysafer.on("checkout.expired")(lambda event: told.append(event.data.reference))

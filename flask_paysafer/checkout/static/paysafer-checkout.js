@@ -45,7 +45,7 @@
     return grouped(digits.slice(0, Math.max(...brand.lengths)), brand.groups);
   };
 
-  // "08 / 29" and "0829", and as autofill writes it: "2029-08", "202908", "29/08".
+  // "08 / 29", "0829", and by autofill "2029-08", "202908", "29/08".
   const parts = (text) => latin(text).split(/\D+/).filter(Boolean);
   const isMonth = (text) => Number(text) >= 1 && Number(text) <= 12;
   const expiryOf = (text) => {
@@ -233,11 +233,12 @@
       this.restore();
       this.setBusy(false);
       this.tell(answer.notice || this.messages.unavailable);
+      this.retitle();
       this.blame(answer.field);
     }
 
-    // Asks in the background, so that what was typed can stay after a decline. Where that is
-    // forbidden or fails, the form is posted: with the same token it is never charged twice.
+    // In the background, so that what was typed can stay. Where that fails, the form is posted:
+    // with the same token nothing is charged twice.
     async send() {
       try {
         const response = await fetch(this.form.action, {
@@ -253,7 +254,7 @@
       }
     }
 
-    // The number and expiry are kept in memory until the answer is there, the code is not.
+    // Number and expiry are kept in memory until the answer is there.
     empty() {
       const { number, expiry } = this.fields;
       const typed = { number: number?.value || "", expiry: expiry?.value || "" };
@@ -273,7 +274,15 @@
       for (const [name, input] of Object.entries(this.fields)) if (name !== "name") input.value = "";
     }
 
-    // Marks the field that the bank did not like, or reads the message out.
+    // Heading and title say what has happened.
+    retitle() {
+      const heading = document.querySelector(".paysafer-page h1.paysafer-title");
+      if (!heading) return;
+      document.title = document.title.replace(heading.textContent, this.messages.not_paid_title);
+      heading.textContent = this.messages.not_paid_title;
+    }
+
+    // Marks the wrong field, or has the message read out.
     blame(name) {
       const input = name && !this.saved && this.fields[name];
       if (!input) return this.alert.focus();
@@ -457,7 +466,7 @@
     }
   };
 
-  // Forms that arrive later, by Turbo Drive or htmx, are found too.
+  // Finds forms that arrive later, too (Turbo Drive, htmx).
   let planned = false;
   const watch = () => {
     start();

@@ -96,6 +96,7 @@ def test_the_title_says_what_has_happened(customer: Customer) -> None:
     expect(customer.page).to_have_title(TEXTS["title"])
     customer.fill(DECLINED).pay()
     customer.sees(TEXTS["declined"])
+    expect(customer.page).to_have_title(TEXTS["not_paid_title"])
     customer.open(PAGE)
     expect(customer.page).to_have_title(TEXTS["not_paid_title"])
     with customer.shop.app.app_context():
