@@ -563,6 +563,11 @@ class ApiProfile:
             return self.paths.confirm.replace("{id}", payment_id)
         return "/".join(filter(None, (self.paths.payments, payment_id, action)))
 
+    @property
+    def key_life(self) -> float:
+        """Seconds for which a key is relied on: an hour less than PaySafer keeps it."""
+        return max(0.0, (self.idempotency.key_hours - 1) * 3600.0)
+
     def covering(self, tolerance: float) -> float:
         """Return the tolerance, in seconds, that lets every retry of a delivery through."""
         return tolerance if self.webhooks.resigned_on_retry else max(tolerance, RETRY_SPAN)

@@ -192,6 +192,8 @@ class Form:
     wrong_field: str
     publishable_key: str
     api_base: str
+    tokens_path: str
+    """Where the browser makes a token, below ``api_base``."""
     csrf_fields: Markup
     manual_capture: bool
     saved: list[Saved]
@@ -247,6 +249,8 @@ class Page:
     csrf_fields: Markup
     publishable_key: str
     api_base: str
+    confirm_path: str
+    """Where the browser confirms a payment, below ``api_base``; ``{id}`` is the payment's."""
     test_mode: bool
     shop_name: str | None
     shop_logo: str | None
@@ -479,6 +483,7 @@ class Renderer:
             csrf_fields=csrf_fields() if order is not None else Markup(),
             publishable_key=self.publishable_key(),
             api_base=self._config.api_base,
+            confirm_path=self._config.profile.paths.confirm,
             test_mode=self._config.mode == "test",
             shop_name=self._config.shop_name,
             shop_logo=self._config.shop_logo,
@@ -501,6 +506,7 @@ class Renderer:
             wrong_field=notice.field,
             publishable_key=page.publishable_key,
             api_base=page.api_base,
+            tokens_path=self._config.profile.paths.tokens,
             csrf_fields=page.csrf_fields,
             manual_capture=order.capture_method == "manual",
             saved=list(saved),

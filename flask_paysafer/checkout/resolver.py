@@ -55,7 +55,7 @@ Later the customer has most likely gone: a charge should not come out of the blu
 """
 
 KEY_LIFE = 23 * 3600.0
-"""How long a key is relied on: an hour less than PaySafer keeps it."""
+"""How long a key is relied on by default: an hour less than PaySafer keeps it."""
 
 PAUSE = 1.0
 """Seconds between two questions about one attempt, however many pages wait for it."""
@@ -119,12 +119,14 @@ class AttemptResolver:
         *,
         deadline: float,
         cards: CardStore | None = None,
+        key_life: float = KEY_LIFE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._clock = clock
         self._store = store
         self._cards = cards
+        self._key_life = key_life
         self._silence = Silence(clock)
         self._reading_time = min(READING_TIME, deadline)
         self._page_time = min(PAGE_TIME, deadline)
@@ -263,7 +265,7 @@ class AttemptResolver:
 
     def _keep_card(self, attempt: Attempt, payment: Payment) -> None:
         consent, customer = consent_of(payment), payment.get("customer")
-        method, details = payment.get("payment_method"), payment.get("payment_method_details")
+        method, details = payment.get("payment_method"), payment.payment_method_details
         card = details.get("card") if isinstance(details, Mapping) else None
         is_kept = isinstance(method, str) and method.startswith("pm_")
         if self._cards is None or not consent or not isinstance(customer, str) or not is_kept:
@@ -308,7 +310,7 @@ class AttemptResolver:
             return self._wait(attempt, reason, silent=_is_silence(error))
         if payment is not None:
             return self.note(attempt, payment)
-        if is_complete and attempt.age > (BELIEVED_AFTER if else_close else KEY_LIFE):
+        if is_complete and attempt.age > (BELIEVED_AFTER if else_close else self._key_life):
             return self._store.close(attempt, failure=else_close or "canceled")
         return self._wait(attempt, "there is no such payment yet")
 
@@ -335,7 +337,7 @@ class AttemptResolver:
         return self._take_key(held, failure=failure)
 
     def _take_key(self, attempt: Attempt, *, failure: str) -> Attempt:
-        if attempt.age > KEY_LIFE:
+        if attempt.age > self._key_life:
             return self._look_for(attempt, self._reading_time)
         request = attempt.request or {}
         harmless = {name: request[name] for name in ("amount", "currency", "metadata")}

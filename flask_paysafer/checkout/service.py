@@ -116,7 +116,9 @@ class Checkout:
         self._shop_connection = shop_connection
         self._undo = undo
         self._subject = subject
-        self._resolver = AttemptResolver(client, store, deadline=config.deadline, cards=cards)
+        self._resolver = AttemptResolver(
+            client, store, deadline=config.deadline, cards=cards, key_life=config.profile.key_life
+        )
 
     # The order
 

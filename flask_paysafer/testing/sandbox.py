@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 
 from ..config import Config
 from ..errors import ConfigurationError
+from ..profile import ApiProfile
 from ..sandbox import Sandbox
 from ..sandbox.errors import ApiError
 from ..sandbox.resources import create_endpoint
@@ -33,9 +34,9 @@ class JoinedSandbox(Sandbox):
     Its methods return once the webhooks that followed were delivered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, profile: ApiProfile | None = None) -> None:
         self._shops = _Shops()
-        super().__init__(clock_rate=0, sender=self._shops)
+        super().__init__(clock_rate=0, sender=self._shops, profile=profile)
 
     def join(self, app: Flask, *, account: str | None = None) -> dict[str, Any]:
         """Let the app's API client reach this sandbox, and its events the app's webhook route.

@@ -297,7 +297,7 @@
       if (name && name.value.trim()) card.name = name.value.trim();
       let answer;
       try {
-        answer = await ask(this.form.dataset, "/tokens", { card });
+        answer = await ask(this.form.dataset, this.form.dataset.tokens, { card });
       } catch {
         return this.refuse(this.messages.network);
       }
@@ -406,10 +406,11 @@
     }
 
     async confirm() {
-      const { payment } = this.section.dataset;
+      const { payment, confirm } = this.section.dataset;
+      const path = confirm.replace("{id}", () => encodeURIComponent(payment));
       const body = { return_url: location.href.split("#")[0] };
       try {
-        await ask(this.section.dataset, "/payments/" + encodeURIComponent(payment) + "/confirm", body);
+        await ask(this.section.dataset, path, body);
       } catch {
         this.line.textContent = this.section.dataset.offline;
         return this.later();

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 
 from ...config import SETTING_NAMES, Config, load_config
 from ...errors import ConfigurationError
+from ...profile import ApiProfile
 from ...state import states
 from .checking import CheckContext, Finding, error, note, ok, warning
 
@@ -127,11 +128,31 @@ def _times(context: CheckContext) -> Iterator[Finding]:
             "refused for good.",
             hint=f"Remove {context.setting('WEBHOOK_MAX_BYTES')}: its default is 262144.",
         )
-    if config.signature_scheme == "body":
+    yield from _check_profile(context)
+    if config.signature_scheme in {"body", "body-base64"}:
         yield warning(
-            f"{context.setting('SIGNATURE_SCHEME')} signs the body alone.",
+            f"The signature scheme {config.signature_scheme} signs the body alone.",
             reason="The time is not signed, so only the inbox stops what is played back.",
             hint="Use it only if PaySafer signs like this; prune the inbox late.",
+        )
+
+
+def _check_profile(context: CheckContext) -> Iterator[Finding]:
+    config = context.config
+    named = config.profile.webhooks.scheme
+    if config.signature_scheme != named and config.profile != ApiProfile():
+        yield warning(
+            f"{context.setting('SIGNATURE_SCHEME')} is set, and the API profile's "
+            f"webhooks.scheme is {named!r}.",
+            reason="The setting wins.",
+            hint="Remove one of them.",
+        )
+    if not config.profile.webhooks.resigned_on_retry:
+        yield warning(
+            "Deliveries are taken up to 35 hours after they were signed.",
+            reason="webhooks.resigned_on_retry of the API profile is false, so that retries pass; "
+            "a copy of a delivery is refused by its event's id only.",
+            hint="Prune the inbox late, and never below 35 days.",
         )
 
 
