@@ -11,6 +11,7 @@ from flask import Flask
 
 from flask_paysafer import ApiProfile, CheckoutOrder, Money, PaySafer
 from flask_paysafer.errors import CardError, ConfigurationError, PaySaferError
+from flask_paysafer.sandbox import Sandbox
 from flask_paysafer.testing.sandbox import JoinedSandbox
 from tests.cli.probe.profiles import PROFILES
 
@@ -20,9 +21,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 class Shop:
     """A shop whose account plays ``mapping``, and which believes ``believed``."""
 
-    def __init__(
-        self, folder: Path, sandbox: JoinedSandbox, believed: dict[str, dict[str, Any]]
-    ) -> None:
+    def __init__(self, folder: Path, sandbox: Sandbox, believed: dict[str, dict[str, Any]]) -> None:
         self.app = Flask(__name__, instance_path=str(folder))
         self.app.config.update(
             SECRET_KEY="flask",
@@ -31,12 +30,14 @@ class Shop:
             PAYSAFER_PUBLISHABLE_KEY="pk_test_acmeshop1",
             PAYSAFER_WEBHOOK_SECRET=SECRET,
             PAYSAFER_API_PROFILE=believed,
+            PAYSAFER_API_BASE=f"{sandbox.url or 'https://api.paysafer.me'}/v1",
         )
         self.paysafer = PaySafer(self.app)
         self.events: list[tuple[str, str]] = []
         self.paysafer.on("payment.*")(self._note)
         self.paysafer.order_loader(self._load)
-        sandbox.join(self.app)
+        if isinstance(sandbox, JoinedSandbox):
+            sandbox.join(self.app)
 
     def _note(self, event: Any) -> None:
         self.events.append((event.type, event.data.status))
@@ -96,7 +97,7 @@ def test_the_journey_is_the_usual_one(
 def test_a_shop_with_the_wrong_profile_fulfils_nothing(
     tmp_path: Path, mapping: dict[str, dict[str, Any]]
 ) -> None:
-    with JoinedSandbox(profile=ApiProfile.from_mapping(mapping)) as sandbox:
+    with Sandbox(profile=ApiProfile.from_mapping(mapping)) as sandbox, sandbox.serve():
         shop = Shop(tmp_path, sandbox, {})
         with shop.app.app_context():
             if "lists" in mapping:

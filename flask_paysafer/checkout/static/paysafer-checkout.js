@@ -121,7 +121,7 @@
         });
         input.addEventListener("input", () => this.show(name, null));
       }
-      // A line of error that appears now would move the button away under the pointer.
+      // An error that appears now would move the button under the pointer.
       this.button.addEventListener("pointerdown", () => (this.pressed = true));
       window.addEventListener("pointerup", () => (this.pressed = false));
       this.form.addEventListener("submit", (event) => {
@@ -254,7 +254,7 @@
       }
     }
 
-    // Number and expiry are kept in memory until the answer is there.
+    // Number and expiry stay in memory until the answer is there.
     empty() {
       const { number, expiry } = this.fields;
       const typed = { number: number?.value || "", expiry: expiry?.value || "" };
@@ -295,9 +295,10 @@
       const { month, year } = expiryOf(expiry.value);
       const card = { number: digitsOf(number.value), exp_month: month, exp_year: year, cvc: digitsOf(cvc.value) };
       if (name && name.value.trim()) card.name = name.value.trim();
+      const { dataset } = this.form;
       let answer;
       try {
-        answer = await ask(this.form.dataset, this.form.dataset.tokens, { card });
+        answer = await ask(dataset, dataset.tokens, { card });
       } catch {
         return this.refuse(this.messages.network);
       }
@@ -372,7 +373,7 @@
       window.location.replace(location.pathname + location.search);
     }
 
-    // Replaces this page in the history, so that "back" does not bounce forward again.
+    // Replaces this page in the history: "back" must not bounce forward.
     go(url) {
       window.location.replace(url);
     }
@@ -407,10 +408,9 @@
 
     async confirm() {
       const { payment, confirm } = this.section.dataset;
-      const path = confirm.replace("{id}", () => encodeURIComponent(payment));
       const body = { return_url: location.href.split("#")[0] };
       try {
-        await ask(this.section.dataset, path, body);
+        await ask(this.section.dataset, confirm.replace("{id}", encodeURIComponent(payment)), body);
       } catch {
         this.line.textContent = this.section.dataset.offline;
         return this.later();
