@@ -354,7 +354,7 @@
       this.line = section.querySelector("[data-paysafer-progress]");
       this.asked = 0;
       window.addEventListener("online", () => this.poll());
-      // A policy without 'self' in connect-src: then the page itself is loaded again instead.
+      // A policy without 'self' in connect-src: then the page is loaded again instead.
       document.addEventListener("securitypolicyviolation", (event) => {
         if (event.effectiveDirective === "connect-src") this.isForbidden = true;
       });
