@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from types import MappingProxyType
 from typing import Any, Literal
 
 from . import keys, signing
@@ -71,6 +73,8 @@ class Config:
     profile: ApiProfile = field(default_factory=ApiProfile)
     """The profile of PaySafer's API; :attr:`signature_scheme` takes precedence over its own."""
     inbox_url: str | None = field(default=None, repr=False)
+    inbox_engine_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """More for ``sqlalchemy.create_engine``, for an inbox of its own."""
     """The inbox's database, as an SQLAlchemy URL. None: SQLite in the instance folder."""
     inbox_encryption_keys: tuple[str, ...] = field(default=(), repr=False)
     """Fernet keys: the first encrypts, any decrypts. Empty: payloads are stored readable."""
@@ -303,6 +307,25 @@ def _signature_scheme(value: object, setting: str) -> object:
     return value
 
 
+def _engine_options(value: object, setting: str) -> Mapping[str, Any]:
+    options: object = value
+    if isinstance(value, str):
+        try:
+            options = json.loads(value)
+        except ValueError:
+            options = None
+    if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
+        raise ConfigurationError(
+            f"{setting} is a mapping of what sqlalchemy.create_engine takes, such as "
+            '{"pool_size": 10}; in an environment variable it is written as JSON.'
+        )
+    if str(options.get("isolation_level", "")).upper() == "AUTOCOMMIT":
+        raise ConfigurationError(
+            f"{setting} sets AUTOCOMMIT, and the inbox needs transactions. Remove isolation_level."
+        )
+    return MappingProxyType(dict(options))
+
+
 def _inbox_url(value: object, setting: str) -> str:
     if not isinstance(value, str) or not _DATABASE_URL.fullmatch(value):
         raise ConfigurationError(
@@ -369,6 +392,7 @@ _SETTINGS: dict[str, tuple[str, Callable[[Any, str], object]]] = {
     "SIGNATURE_SCHEME": ("signature_scheme", _signature_scheme),
     "API_PROFILE": ("profile", lambda value, _setting: value),  # read by _find_profile
     "INBOX_URL": ("inbox_url", _inbox_url),
+    "INBOX_ENGINE_OPTIONS": ("inbox_engine_options", _engine_options),
     "INBOX_ENCRYPTION_KEY": ("inbox_encryption_keys", _fernet_keys),
     "DISPATCH": ("dispatch", _dispatch),
     "LEASE": ("lease", _integer(1, "seconds")),

@@ -131,6 +131,7 @@ class PaySafer:
             subdomain=self._subdomain,
         )
         add_state(state)
+        self._registrations.handlers.note_app()
         self._apps.add(app)
         if config.dispatch == "celery":
             _attach_celery(state)

@@ -44,10 +44,20 @@ def ask_driver(
         raise
 
 
+def is_read_only(error: BaseException | None) -> bool:
+    """Whether a server refused to write because it is read-only, as a former leader is."""
+    code = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    arguments: tuple[Any, ...] = getattr(error, "args", ())
+    # MySQL and MariaDB: --read-only, read-only transaction, read-only tables.
+    return code == "25006" or (bool(arguments) and arguments[0] in (1290, 1792, 1836))
+
+
 def _seen_to(connection: Connection, cursor: Any, error: Any, text: str) -> BaseException:
     """Do with a driver's error as SQLAlchemy does, and return its own for it."""
     dialect = connection.dialect
-    is_lost = dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor)
+    is_lost = is_read_only(error) or dialect.is_disconnect(
+        error, connection.connection.dbapi_connection, cursor
+    )
     if is_lost:
         connection.invalidate(error)
         connection.engine.dispose()  # the others in the pool were lost with it

@@ -124,6 +124,8 @@ class Handler(NamedTuple):
     function: Callable[..., Any]
     patterns: tuple[str, ...]
     skips_stale: bool = False
+    apps: int = 0
+    """How many apps the extension had been joined to when it was registered."""
 
     def wants(self, event_type: str) -> bool:
         """Whether the handler is for this type of event."""
@@ -141,6 +143,11 @@ class HandlerRegistry:
 
     def __init__(self) -> None:
         self._handlers: dict[str, Handler] = {}
+        self._apps = 0
+
+    def note_app(self) -> None:
+        """Note an ``init_app``: what an app factory registers again may replace itself."""
+        self._apps += 1
 
     def on(
         self,
@@ -170,7 +177,8 @@ class HandlerRegistry:
 
         def register(function: Function) -> Function:
             _check_takes_event(function)
-            self._add(Handler(_name_of(function, name), function, patterns, stale == "skip"))
+            called = _name_of(function, name)
+            self._add(Handler(called, function, patterns, stale == "skip", self._apps))
             return function
 
         return register
@@ -277,14 +285,14 @@ def _is_same(known: Handler, new: Handler) -> bool:
     """Whether ``new`` is the function of ``known``, or the same source run again.
 
     An app factory that is called twice makes its inner functions anew, from one and
-    the same code and for the same events. Functions that a loop makes for one event
-    each are different handlers.
+    the same code and for the same events. Functions that a loop makes, with no app
+    joined in between, are different handlers.
     """
     if known.function is new.function or known.function == new.function:
         return True
     known_code = getattr(known.function, "__code__", None)
     is_rerun = known_code is not None and known_code == getattr(new.function, "__code__", None)
-    return is_rerun and set(new.patterns) <= set(known.patterns)
+    return is_rerun and known.apps < new.apps and set(new.patterns) <= set(known.patterns)
 
 
 def _union(known: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:

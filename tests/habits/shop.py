@@ -106,7 +106,10 @@ class Shop:
 
     def deliver(self, event_id: str = "evt_1") -> int:
         """Deliver an event as PaySafer does, and return the answer's status."""
-        body = event_body(event_id)
+        return self.deliver_body(event_body(event_id))
+
+    def deliver_body(self, body: bytes) -> int:
+        """Deliver these bytes, and return the answer's status."""
         answer = self.app.test_client().post(
             "/paysafer/webhook",
             data=body,

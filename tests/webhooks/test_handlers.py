@@ -56,9 +56,23 @@ def test_app_factory_called_twice_registers_once(registry: HandlerRegistry) -> N
         return fulfil
 
     create_app()
+    registry.note_app()
     latest = create_app()
 
     assert [handler.function for handler in registry.for_type("payment.completed")] == [latest]
+
+
+def test_closures_of_one_name_with_no_app_between_are_refused(registry: HandlerRegistry) -> None:
+    registry.note_app()
+
+    def register(number: int) -> None:
+        @registry.on("payment.completed")
+        def fulfil(event: Any) -> None:
+            print(number)
+
+    register(1)
+    with pytest.raises(ConfigurationError, match="give one of them a name"):
+        register(2)
 
 
 def test_decorators_may_be_stacked(registry: HandlerRegistry) -> None:

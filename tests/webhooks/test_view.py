@@ -126,12 +126,19 @@ def test_authentic_bytes_that_are_no_event_are_set_aside(door: Door, body: bytes
     assert not door.inbox.calls
 
 
-def test_one_id_with_two_contents_is_taken_but_not_handled(door: Door) -> None:
+def test_one_id_with_two_contents_is_taken_but_not_handled_once_it_is_done(door: Door) -> None:
     door.deliver()
     door.inbox.settle("evt_1", "done")
     response = door.deliver(event_body(kind="payment.failed"))
     assert (response.status_code, response.json) == (200, {"received": True, "quarantined": True})
     assert door.dispatcher.dispatched == ["evt_1"]
+
+
+def test_other_content_has_a_stored_event_tried_again_that_is_not_done(door: Door) -> None:
+    door.deliver()
+    door.dispatcher.result = "failed"
+    assert door.deliver(event_body(kind="payment.failed")).status_code == 500
+    assert door.dispatcher.dispatched == ["evt_1", "evt_1"]
 
 
 def test_an_event_nobody_wants_is_stored_as_ignored(door: Door) -> None:
