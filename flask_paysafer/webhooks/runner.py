@@ -572,13 +572,6 @@ class InlineDispatcher:
             return "done" if self._inbox.claims.state_of(recorded.key) == "done" else "busy"
         return self._run.run(claim, event)
 
-    def _run_stored(self, key: int) -> DispatchResult:
-        """Run what is stored, where the delivery is a copy with other content."""
-        stored = self._inbox.claims.take_stored(key)
-        if stored is None:
-            return "done" if self._inbox.claims.state_of(key) == "done" else "busy"
-        return self._backlog.handle_claimed(stored)
-
     def replay(self, key: int, *, again: bool = False) -> DispatchResult:
         """Handle a stored event once more, here and now."""
         if not self._inbox.upkeep.requeue(key, again=again):
