@@ -117,7 +117,7 @@ def test_commands_work_for_the_account_they_are_given(company: Company) -> None:
     assert payment in eu
     assert payment not in default
     assert [endpoint["livemode"] for endpoint in json.loads(endpoints)] == [True]
-    assert "1 payments looked at: the inbox knows of all that happened." in reconciled
+    assert "1 payment looked at: the inbox knows of all that happened." in reconciled
 
 
 def test_an_account_that_is_not_there_is_named(company: Company) -> None:

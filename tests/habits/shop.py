@@ -75,14 +75,17 @@ class Shop:
         make_tables(self._watcher, self.state.inbox.database.tables)
         Base.metadata.create_all(self._watcher)
         with self._watcher.begin() as connection:
-            for table in Base.metadata.sorted_tables:  # the database may be an earlier shop's
+            for table in reversed(
+                Base.metadata.sorted_tables
+            ):  # the database may be an earlier shop's
                 if table.name != "paysafer_schema":
                     connection.execute(delete(table))
 
     def _make_db(self) -> Any:
         options: dict[str, Any] = {
-            "engine_options": self.engine_options,
-            "session_options": self.session_options,
+            # Copies: Flask-SQLAlchemy adds its own to what it is given.
+            "engine_options": {**self.engine_options},
+            "session_options": {**self.session_options},
         }
         if self.extension == "flask-sqlalchemy-lite":
             return Lite(self.app, **options)
