@@ -37,7 +37,7 @@ nitpick_ignore_regex = [
     ),
     (
         r"py:(class|exc)",
-        r"(Flask|Locale|MetaData|Path|TypeError|ValueError|WSGIApplication|datetime)",
+        r"(Flask|Locale|MetaData|Path|PathLike|TypeError|ValueError|WSGIApplication|datetime)",
     ),
 ]
 exclude_patterns = ["_build"]
