@@ -7,6 +7,7 @@ A folder's name marks ``browser`` and ``works_with``, and a parameter that names
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import shutil
 import ssl
@@ -112,6 +113,15 @@ def quick_apps() -> Iterator[None]:
         patch.setattr(Flask, "url_rule_class", RuleOnce)
         patch.setattr(ssl, "create_default_context", _context)
         yield
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_before() -> Iterator[None]:
+    """Alembic's configuration of logging disables the loggers that it does not name."""
+    yield
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.startswith("flask_paysafer") and isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 def _needs(item: pytest.Item) -> set[str]:
