@@ -116,12 +116,14 @@ def quick_apps() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def loggers_as_before() -> Iterator[None]:
-    """Alembic's configuration of logging disables the loggers that it does not name."""
-    yield
+def loggers_as_they_are_made() -> None:
+    """What one test's shop, command or migration did to logging is not left to the next."""
+    logging.disable(logging.NOTSET)
     for name, logger in logging.root.manager.loggerDict.items():
         if name.startswith("flask_paysafer") and isinstance(logger, logging.Logger):
-            logger.disabled = False
+            logger.disabled, logger.propagate = False, True
+            logger.filters.clear()
+            logger.setLevel(logging.NOTSET)
 
 
 def _needs(item: pytest.Item) -> set[str]:

@@ -153,7 +153,7 @@ class Clock:
         """
         target = self.now() + seconds + 60 * minutes + 3600 * hours + 86400 * days
         same = 0  # a webhook may wake what was just looked at; what stays due is left to the app
-        while (due := self._sandbox.next_renewal()) is not None and due <= target and same < 3:
+        while (due := self._sandbox.next_renewal()) is not None and due <= target and same < 20:
             self._move_to(due)
             same = same + 1 if self._sandbox.next_renewal() == due else 0
         self._move_to(target)
