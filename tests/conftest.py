@@ -119,6 +119,7 @@ def quick_apps() -> Iterator[None]:
 def loggers_as_they_are_made() -> None:
     """What one test's shop, command or migration did to logging is not left to the next."""
     logging.disable(logging.NOTSET)
+    logging.root.setLevel(logging.WARNING)
     for name, logger in logging.root.manager.loggerDict.items():
         if name.startswith("flask_paysafer") and isinstance(logger, logging.Logger):
             logger.disabled, logger.propagate = False, True
