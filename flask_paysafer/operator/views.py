@@ -30,6 +30,7 @@ from ..errors import InboxUnavailableError
 from ..inbox.records import STATES
 from ..webhooks.handlers import call
 from .chart import HEIGHT, WIDTH, draw
+from .replays import ReplayPlan, plan_of
 
 if TYPE_CHECKING:
     from ..inbox.queries import EventFilter, EventStory
@@ -41,6 +42,9 @@ _PAGE = 50
 _BARS = 48
 LARGEST_KEY = 2**63 - 1
 """What a database's integer can hold: a larger one in an address is no row's."""
+
+GOOD, BAD = "paysafer_operator_good", "paysafer_operator_bad"
+"""The categories of messages: what was done, and what was not."""
 
 SPANS = {"24h": 24, "7d": 7 * 24, "30d": 30 * 24}
 """What the chart can show, in hours."""
@@ -120,7 +124,11 @@ class Views:
     def event(self, key: int) -> AnyResponse:
         story = self._story(key)
         return self._page(
-            "event.html", story=story, payload=_readable(story.payload), csrf_fields=csrf_fields()
+            "event.html",
+            story=story,
+            plan=plan_of(self._state, story, None),
+            payload=_readable(story.payload),
+            csrf_fields=csrf_fields(),
         )
 
     def _story(self, key: int) -> EventStory:
@@ -129,32 +137,48 @@ class Views:
         return self._state.inbox.browser.story_of(key) or abort(404)
 
     def replay(self, key: int) -> AnyResponse:
-        event = self._story(key).event
+        story = self._story(key)
+        event = story.event
         if event.state == "pruned":
-            flash(_PRUNED, "paysafer_operator")
+            flash(_PRUNED, BAD)
             return redirect(url_for(".operator_event", key=key), 303)
         if event.handled_as is not None:
             return self._replay_leader(key, event.handled_as)
         handler = request.form.get("handler") or None
+        plan = plan_of(self._state, story, handler)
+        if plan.needs_confirmation and request.form.get("confirmed") != plan.digest:
+            return self._confirm(story, plan, handler)
         if handler is not None:
             result = self._state.backlog.replay_handler(key, handler)
         else:
             result = self._state.dispatcher.replay(key, again=event.state == "done")
-        flash(_REPLAYED[result], "paysafer_operator")
+        flash(_REPLAYED[result], GOOD if result in ("done", "queued") else BAD)
         return redirect(url_for(".operator_event", key=key), 303)
+
+    def _confirm(self, story: EventStory, plan: ReplayPlan, handler: str | None) -> AnyResponse:
+        """Say what would run a second time, and ask first."""
+        return self._page(
+            "replay.html",
+            story=story,
+            plan=plan,
+            handler=handler,
+            payload=_readable(story.payload),
+            original_payload=plan.original and _readable(plan.original.payload),
+            csrf_fields=csrf_fields(),
+        )
 
     def _replay_leader(self, key: int, event_id: str) -> AnyResponse:
         """Replay the event of reconcile's that was handled for another, and go to its page."""
         leader = self._state.inbox.browser.story(event_id)
         if leader is None:
-            flash(_LEADER_IS_GONE.format(event_id), "paysafer_operator")
+            flash(_LEADER_IS_GONE.format(event_id), BAD)
             return redirect(url_for(".operator_event", key=key), 303)
         return self.replay(leader.event.key)
 
     def quarantine(self, key: int) -> AnyResponse:
         self._story(key)
         done = self._state.inbox.upkeep.set_aside(key, why="set aside by an operator")
-        flash(_QUARANTINED if done else _REPLAYED["busy"], "paysafer_operator")
+        flash(_QUARANTINED if done else _REPLAYED["busy"], GOOD if done else BAD)
         return redirect(url_for(".operator_event", key=key), 303)
 
     def _page(self, template: str, **values: Any) -> AnyResponse:
@@ -164,6 +188,8 @@ class Views:
             states=STATES,
             spans=SPANS,
             moment=_moment,
+            good=GOOD,
+            bad=BAD,
             **values,
         )
         return make_response(text)

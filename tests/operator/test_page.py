@@ -14,6 +14,7 @@ from flask_wtf import CSRFProtect
 from werkzeug.test import TestResponse
 
 from flask_paysafer import Event, PaySafer
+from flask_paysafer.inbox.queries import EventFilter
 from flask_paysafer.state import get_state
 from tests.inbox.events import event_body
 
@@ -56,6 +57,15 @@ class Shop:
         hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page))
         hidden.pop("handler", None)
         return self.client.post(path, data={**hidden, **fields}, follow_redirects=True)
+
+    def confirm(self, question: TestResponse) -> TestResponse:
+        """Press the button of the page that asks first."""
+        hidden = dict(
+            re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', question.text)
+        )
+        found = re.search(r'action="([^"]*)"', question.text)
+        assert found is not None
+        return self.client.post(found[1], data=hidden, follow_redirects=True)
 
     def state(self) -> str:
         """Return the state of event 1."""
@@ -167,11 +177,55 @@ def test_replay_runs_the_handlers(shop: Shop) -> None:
     assert "replayed by a person" in answer.text
 
 
-def test_replay_of_one_handler_of_a_done_event(shop: Shop) -> None:
+def test_replay_of_one_handler_of_a_done_event_asks_first(shop: Shop) -> None:
     shop.press(ACTIONS[0])
-    shop.press(ACTIONS[0], handler="fulfil")
+    question = shop.press(ACTIONS[0], handler="fulfil")
 
+    assert "it has run before" in question.text
+    assert shop.seen == ["evt_1"]
+    shop.confirm(question)
     assert shop.seen == ["evt_1", "evt_1"]
+
+
+def test_replay_of_a_done_event_names_what_runs_again_and_asks_first(shop: Shop) -> None:
+    shop.press(ACTIONS[0])
+    question = shop.press(ACTIONS[0])
+
+    assert '<span class="id">fulfil</span>: <strong' in question.text
+    assert shop.seen == ["evt_1"]
+    assert "Replayed: every handler is done." in shop.confirm(question).text
+    assert shop.seen == ["evt_1", "evt_1"]
+
+
+def test_a_confirmation_of_something_else_asks_anew(shop: Shop) -> None:
+    shop.press(ACTIONS[0])
+    answer = shop.press(ACTIONS[0], confirmed="0123456789abcdef")
+
+    assert "it has run before" in answer.text
+    assert shop.seen == ["evt_1"]
+
+
+def test_a_copy_is_compared_with_its_original_before_it_runs_anything(shop: Shop) -> None:
+    shop.press(ACTIONS[0])
+    shop.receive(event_body("evt_1", data={"description": "something else"}))
+    copy = next(
+        row for row in get_state(shop.app).inbox.browser.find(EventFilter(states=["quarantined"]))
+    )
+    path = f"/paysafer/operator/events/{copy.key}/replay"
+    question = shop.press(path)
+
+    assert "This is a copy of" in question.text
+    assert "something else" in question.text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in question.text
+    assert '<span class="id">fulfil</span>: <strong' in question.text
+    assert shop.seen == ["evt_1"]
+
+
+def test_a_failure_is_shown_as_one(shop: Shop) -> None:
+    shop.is_broken = True
+    assert (
+        '<p class="failure" role="alert">Replayed: a handler failed' in shop.press(ACTIONS[0]).text
+    )
 
 
 def test_replay_of_a_handler_that_is_gone_says_so(shop: Shop) -> None:
@@ -189,7 +243,7 @@ def test_event_of_a_fact_is_replayed_as_the_facts_own(shop: Shop) -> None:
         inbox.facts.note_follower(connection, 1, "payment.completed:pay_1")
     shop.seen.clear()
 
-    answer = shop.press(ACTIONS[0])
+    answer = shop.confirm(shop.press(ACTIONS[0]))
 
     assert shop.seen == ["payment.completed:pay_1"]
     assert ">payment.completed:pay_1</h1>" in answer.text
@@ -227,7 +281,7 @@ def test_forms_pass_flask_wtf(tmp_path: Path) -> None:
     shop.paysafer.operator_required(lambda: True)
     shop.receive(event_body("evt_1"))
 
-    assert shop.press(ACTIONS[0]).status_code == 200
+    assert shop.confirm(shop.press(ACTIONS[0])).status_code == 200
     assert shop.seen == ["evt_1", "evt_1"]
 
 
