@@ -150,9 +150,14 @@ class AttemptResolver:
     def _find_out(self, attempt: Attempt, seconds: float) -> Attempt:
         if attempt.payment_id is not None:
             return self._retrieve(attempt, attempt.payment_id, seconds)
-        if attempt.age < ASK_AGAIN_FOR and attempt.request is not None:
+        if attempt.request is not None and attempt.age < self._asked_again_for(attempt.request):
             return self.ask(attempt, is_first=False, deadline=seconds)
         return self._look_for(attempt, seconds)
+
+    def _asked_again_for(self, request: Mapping[str, Any]) -> float:
+        """Return for how many seconds a lost attempt is asked for again under its key."""
+        # A renewal's customer never waited for the answer: a late charge surprises nobody.
+        return self._key_life if request.get("off_session") else ASK_AGAIN_FOR
 
     def reread(self, attempt: Attempt) -> Attempt:
         """Return the attempt as it is stored now."""

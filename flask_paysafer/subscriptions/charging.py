@@ -45,6 +45,7 @@ class Charging:
     """Charges the periods of one account's subscriptions.
 
     :param attempts: The renewals' own part of the checkout's tables.
+    :param key_life: Seconds for which PaySafer keeps an idempotency key, less a margin.
     :param mark: The installation id.
     """
 
@@ -55,13 +56,16 @@ class Charging:
         cards: CardStore,
         *,
         deadline: float,
+        key_life: float,
         mark: str,
     ) -> None:
         self._client = client
         self._attempts = attempts
         self._cards = cards
         self._mark = mark
-        self._resolver = AttemptResolver(client, attempts, deadline=deadline)
+        self._resolver = AttemptResolver(
+            client, attempts, deadline=deadline, cards=cards, key_life=key_life
+        )
 
     def charge(self, record: Record, period: PeriodRecord) -> Outcome:
         """Charge the saved card for the period, or find out what became of the last try."""

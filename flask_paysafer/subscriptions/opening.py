@@ -54,7 +54,14 @@ def open_subscriptions(
     name = f"{config.name}:renewals"
     mark = installation_id(app.secret_key, name)
     attempts = CheckoutStore(inbox.database, account=name, seal=inbox.seal)
-    charging = Charging(client, attempts, cards, deadline=config.deadline, mark=mark)
+    charging = Charging(
+        client,
+        attempts,
+        cards,
+        deadline=config.deadline,
+        key_life=config.profile.key_life,
+        mark=mark,
+    )
     store = SubscriptionStore(inbox.database, account=config.name)
     links = PaymentLinks(app, config)
     renewals = Renewals(

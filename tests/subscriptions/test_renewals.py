@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from flask_paysafer import Money
+from flask_paysafer.state import get_state
 from flask_paysafer.subscriptions.plans import Charge
 
 from .api import always, declines
@@ -224,3 +226,17 @@ def test_while_paysafer_is_away_nothing_is_decided(shop: Shop) -> None:
     shop.pass_time(minutes=2)
     assert shop.subscriptions.retrieve("s1").state == "active"
     assert len(shop.api.charges) == 1
+
+
+def test_an_outage_of_an_hour_delays_a_renewal_no_longer_than_it_lasts(shop: Shop) -> None:
+    shop.create()
+    shop.api.is_down = True
+    shop.run()
+    database = get_state(shop.app).inbox.database
+    attempts = database.tables.checkout_attempt
+    with database.transaction() as connection:
+        connection.execute(update(attempts).values(begun_at=attempts.c.begun_at - 3_600_000))
+    shop.api.is_down = False
+    shop.pass_time(minutes=2)
+    assert shop.subscriptions.retrieve("s1").state == "active"
+    assert len(shop.api.payments) == 1
